@@ -1,0 +1,82 @@
+"""The contract of an agent: it gets a prompt and a workspace, and says what it did and used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from worktrial.formats.run import TrialLimits
+from worktrial.formats.trajectory import Trajectory
+from worktrial.formats.trial import TrialEnd, Usage
+from worktrial.sandboxes.protocol import Mount, Workspace
+
+
+class Budget:
+    """The money of a whole run, shared by all of its trials. Unknown costs are not counted, so see `known`."""
+
+    def __init__(self, limit_usd: float | None, spent_usd: float = 0.0) -> None:
+        self.limit_usd = limit_usd
+        self.spent_usd = spent_usd
+        self.known = True
+        """False once a cost was unknown: `spent_usd` is then a lower bound."""
+
+    def charge(self, cost_usd: float | None) -> None:
+        """Add what one request cost; None is unknown."""
+        if cost_usd is None:
+            self.known = False
+        else:
+            self.spent_usd += cost_usd
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing more may be spent."""
+        return self.limit_usd is not None and self.spent_usd >= self.limit_usd
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What an agent is given."""
+
+    trial: str
+    """`agent/task/n`: for records, never shown to the agent."""
+    prompt: str
+    workspace: Workspace
+    env: Mapping[str, str]
+    """Variables that put the task's environment in reach (PATH and the like) of commands run in the workspace."""
+    mounts: tuple[Mount, ...]
+    """What those commands need to see of the host."""
+    limits: TrialLimits
+    budget: Budget
+    logs: Path
+    """Folder for what the agent prints; made already."""
+    solution: Callable[[], bytes]
+    """The landed change as a patch. Only the oracle calls it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an agent says of its attempt. What it changed is read from the workspace, not from here."""
+
+    ended: TrialEnd
+    exit_code: int | None = None
+    cause: str = ""
+    """Machine-readable, e.g. `provider_error`, `timeout`, `step_limit`; empty when completed."""
+    detail: str = ""
+    usage: Usage = field(default_factory=Usage)
+    steps: int = 0
+    tool_calls: Mapping[str, int] = field(default_factory=dict)
+    trajectory: Trajectory | None = None
+
+
+class Agent(Protocol):
+    """A contender, ready to be tried any number of times at once."""
+
+    async def attempt(self, attempt: Attempt) -> Outcome:
+        """Work on the task in the attempt's workspace.
+
+        Failures that are not the agent's (a provider that is down, a sandbox that failed) are returned with
+        `ended="infrastructure"` or raised as `InfrastructureError`; cancellation is passed on.
+        """
+        ...

@@ -1,0 +1,52 @@
+"""The errors worktrial raises on purpose. Each says what happened, why, and what to do next."""
+
+from __future__ import annotations
+
+
+class WorktrialError(Exception):
+    """Something the user can act on; the command line prints it as `error:` / `cause:` / `hint:`.
+
+    `message` says what could not be done, `cause` what was found (empty: nothing more is known) and `hint`
+    the next step (empty: there is none to name). `exit_code` is what the command ends with.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, cause: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.cause = cause
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.cause})" if self.cause else self.message
+
+
+class UsageError(WorktrialError):
+    """The command was called with something that cannot work, whatever the state of the world."""
+
+    exit_code = 2
+
+
+class RepositoryError(WorktrialError):
+    """The repository given is not one, is empty, or cannot be read."""
+
+
+class FormatError(WorktrialError):
+    """A file of a suite or run is missing, torn, or not what its format says."""
+
+
+class EnvironmentBuildError(WorktrialError):
+    """The environment of a task could not be built."""
+
+
+class SandboxError(WorktrialError):
+    """No isolation of the wanted kind is to be had, or a sandbox failed to start."""
+
+
+class StorageError(WorktrialError):
+    """The disk is full or a file cannot be written."""
+
+
+class InfrastructureError(WorktrialError):
+    """A trial or test run failed for a reason that is not the agent's: it leaves the denominator."""

@@ -1,0 +1,118 @@
+"""Evidence: everything that was run to accept or reject a candidate, one JSON line each, appended as it happens."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from worktrial.formats.base import Record, Timestamp
+from worktrial.formats.task import Mode
+
+State = Literal["base", "tests", "solution"]
+"""*base*: the change backed out whole. *tests*: its tests put back. *solution*: tests and solution put back."""
+
+Status = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "timeout", "uncollected"]
+"""Of one test in one run. *uncollected*: its file could not be imported, so it counts as failing.
+*timeout*: it was running when the time limit ended the run."""
+
+Ended = Literal["completed", "timeout", "out_of_memory", "output_flood", "disk_full", "crashed"]
+"""How a test process ended. *completed*: the runner reported its own end, whatever the tests said."""
+
+
+class PutBack(Record):
+    """How the task was put back."""
+
+    record: Literal["put_back"] = "put_back"
+    mode: Mode
+    head: str
+    """Commit the change was reversed on (*backout*), or the change's own commit (*parent*)."""
+    base_tree: str
+    tests_tree: str
+    solution_tree: str
+    detail: str = ""
+    """Why backout was not possible, when it was not."""
+
+
+class EnvironmentUse(Record):
+    """Which environment was used, or why none could be built."""
+
+    record: Literal["environment"] = "environment"
+    key: str
+    """Empty when the build failed."""
+    build_s: float
+    """0 when it came from the cache."""
+    error: str = ""
+
+
+class Selection(Record):
+    """Which tests were chosen and why."""
+
+    record: Literal["selection"] = "selection"
+    touched: tuple[str, ...]
+    """Test files the change touched."""
+    covering: tuple[str, ...]
+    """Ids of tests in other files that run a changed line of the solution."""
+    same_module: tuple[str, ...]
+    """Files of tests of the same module, by name."""
+    dropped: int = 0
+    """Covering tests left out because there were more than the limit."""
+    coverage: Literal["measured", "timeout", "failed", "no_lines"]
+    """*no_lines*: the change adds no line that a test could run."""
+
+
+class TestRun(Record):
+    """One run of the selected tests in one state, in a fresh copy."""
+
+    __test__ = False  # not a test class, whatever pytest makes of the name
+
+    record: Literal["test_run"] = "test_run"
+    state: State
+    index: int
+    """From 0 within the state."""
+    shuffle_seed: int | None
+    """None: the runner's own order."""
+    started_at: Timestamp
+    wall_s: float
+    ended: Ended
+    exit_code: int | None
+    """None when the process was killed."""
+    outcomes: dict[Status, tuple[str, ...]]
+    output_tail: str = ""
+    """The end of what the runner printed; kept for runs that did not pass."""
+
+    def statuses(self) -> dict[str, Status]:
+        """Return the status of every test seen, by id."""
+        return {test: status for status, tests in self.outcomes.items() for test in tests}
+
+
+class CoverageRun(Record):
+    """The run of the whole suite on the solution that told which tests run which lines."""
+
+    record: Literal["coverage_run"] = "coverage_run"
+    wall_s: float
+    """0 when an earlier candidate's run on the same tree was used."""
+    ended: Ended
+    tests: int
+
+
+class Decision(Record):
+    """The last record: accepted or rejected, and why. A candidate without one was not finished."""
+
+    record: Literal["decision"] = "decision"
+    input_key: str
+    """Hash of all the decision depends on: candidate, head, settings. Another key means: validate again."""
+    accepted: bool
+    reason: str
+    """`accepted`, or a machine-readable reason from `worktrial.curate`."""
+    detail: str = ""
+    counts: dict[str, int] = Field(default_factory=dict)
+    """Tests by class (see `worktrial.curate.classify`)."""
+    unstable: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    decided_at: Timestamp
+
+
+EvidenceRecord = Annotated[
+    PutBack | EnvironmentUse | Selection | CoverageRun | TestRun | Decision, Field(discriminator="record")
+]

@@ -1,0 +1,87 @@
+"""What was asked of a run (`run.toml`) and what it ran with (`lock.json`)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from worktrial.formats.base import Record, Timestamp
+
+
+class TrialLimits(Record):
+    """Limits of one trial; the sandbox enforces all but the steps."""
+
+    timeout_s: float = 1800.0
+    """Wall-clock seconds for the agent's part."""
+    memory_mib: int = 4096
+    """Resident memory of all processes together."""
+    disk_mib: int = 2048
+    """What a trial may write into its workspace and temporary files."""
+    output_mib: int = 64
+    """What one command may print before it is ended."""
+    processes: int = 512
+    steps: int = 100
+    """Model requests a built-in harness may make."""
+
+
+class AgentConfig(Record):
+    """A contender: an agent with its model and settings. In `worktrial.toml` it is a table `[agents.NAME]`."""
+
+    name: str
+    """Unique within the run, safe as a file name."""
+    kind: str
+    """Name of the plugin that runs it: `oracle`, `nop`, `basic`, `command`, …"""
+    model: str | None = None
+    base_url: str | None = None
+    """Endpoint of a model server, up to but without `/chat/completions` or `/v1/messages`."""
+    api: Literal["openai", "anthropic"] = "openai"
+    key_env: str | None = None
+    """Name of the environment variable that holds the key: the key itself is never written down."""
+    command: tuple[str, ...] = ()
+    """Program and arguments of a `command` agent, run in the workspace."""
+    mounts: tuple[str, ...] = ()
+    """Host directories or files shown read-only to a `command` agent at the same path."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Variables set for a `command` agent. Not for secrets: they are written down."""
+    max_output_tokens: int = 8192
+    """Asked of the model per request."""
+    temperature: float | None = None
+    """None: the server's default."""
+    input_usd_per_mtok: float | None = None
+    """Price that goes before the built-in list; None: use the list. Both prices or neither."""
+    output_usd_per_mtok: float | None = None
+
+
+class RunRequest(Record):
+    """`run.toml`: all that was asked. The same request on the same directory resumes."""
+
+    format: Literal["worktrial/run@1"] = "worktrial/run@1"
+    suite: str
+    """Absolute path."""
+    agents: tuple[AgentConfig, ...]
+    trials: int
+    tasks: tuple[str, ...]
+    """Ids of the tasks, fixed when the run was made."""
+    budget_usd: float | None = None
+    limits: TrialLimits = Field(default_factory=TrialLimits)
+    sandbox: str
+    """What was asked: a tier's name, or `auto`."""
+
+
+class RunLock(Record):
+    """`lock.json`: what the run ran with, written once at its start."""
+
+    format: Literal["worktrial/lock@1"] = "worktrial/lock@1"
+    worktrial: str
+    python: str
+    git: str
+    sandbox: str
+    """Tier chosen by probing."""
+    machine: str
+    """Kernel, architecture, number of processors; no host name."""
+    suite_digest: str
+    """Hash over all task files."""
+    prices: str
+    """Version of the price list."""
+    started_at: Timestamp

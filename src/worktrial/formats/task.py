@@ -1,0 +1,70 @@
+"""Tasks: what an agent is asked to do, on which tree, and which tests say whether it was done."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from worktrial.formats.base import Record, Timestamp
+
+Mode = Literal["backout", "parent"]
+"""*backout*: the change reversed on the head of the day. *parent*: the tree before the change, in its own environment."""
+
+
+class ExpectedTests(Record):
+    """The exact test ids a solution must pass. Ids are those of the language's runner, e.g. pytest node ids."""
+
+    fail_to_pass: tuple[str, ...] = ()
+    """Failed with the tests alone, pass with the solution."""
+    missing_to_pass: tuple[str, ...] = ()
+    """Did not exist without the solution."""
+    skip_to_pass: tuple[str, ...] = ()
+    """Were skipped without the solution."""
+    pass_to_pass: tuple[str, ...] = ()
+    """Passed before and after: they guard against breaking what worked."""
+
+    def all(self) -> tuple[str, ...]:
+        """Return every expected id, the deciding ones first."""
+        return self.fail_to_pass + self.missing_to_pass + self.skip_to_pass + self.pass_to_pass
+
+
+class Task(Record):
+    """An accepted task. Prompt, solution and tests lie beside it as `prompt.md`, `solution.patch`, `tests.patch`."""
+
+    format: Literal["worktrial/task@1"] = "worktrial/task@1"
+    id: str
+    language: str
+    mode: Mode
+    commit: str
+    landed_at: Timestamp
+    base_tree: str
+    """Git tree id of what the agent starts from; a parentless commit in `store.git` holds it."""
+    tests_tree: str
+    """Git tree id of the base with the hidden tests over it."""
+    environment: str
+    """Key of the environment recipe in `environments/`."""
+    source_files: tuple[str, ...]
+    """Paths the landed change touched outside of its tests."""
+    test_files: tuple[str, ...]
+    """Files the expected tests live in: what the runner is pointed at."""
+    tests: ExpectedTests
+    test_timeout_s: float
+    """Wall-clock limit for one grading run, from the validated runs' durations."""
+
+
+class Environment(Record):
+    """The recipe of an environment: enough to build the same one again on another machine."""
+
+    format: Literal["worktrial/environment@1"] = "worktrial/environment@1"
+    key: str
+    """Hash of all that follows."""
+    language: str
+    interpreter: str
+    """Version the environment was resolved for, e.g. `3.12`."""
+    requirements: tuple[str, ...]
+    """Pinned requirements, one per line as the installer takes them; the project itself is not among them."""
+    project_digest: str
+    """Hash of the build settings of the project installed into it; empty when the project is not installable."""
+    as_of: str | None
+    """Date (ISO) up to which packages were considered; None: no limit."""
+    sources: tuple[str, ...]
+    """Where the requirements were declared, e.g. `pyproject.toml [dependency-groups] tests`."""

@@ -1,0 +1,32 @@
+"""Verdicts: what the grader says of a trial."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from worktrial.formats.base import Record, Timestamp
+from worktrial.formats.evidence import Ended, Status
+
+
+class Verdict(Record):
+    """`verdict.json`, written beside the trial; grading again replaces it."""
+
+    format: Literal["worktrial/verdict@1"] = "worktrial/verdict@1"
+    outcome: Literal["solved", "not_solved", "infrastructure"]
+    """*infrastructure* leaves the denominator."""
+    cause: str = ""
+    """Machine-readable: `tests_failed`, `no_changes`, `patch_does_not_apply`, `tests_timed_out`, `tests_crashed`, …;
+    empty when solved."""
+    detail: str = ""
+    expected: int
+    """Number of tests that had to pass."""
+    passed: int
+    failed: dict[str, Status | Literal["missing"]]
+    """Expected tests that did not pass, with what they did instead. *missing*: the run never reported them."""
+    restored: tuple[str, ...] = ()
+    """Paths of test infrastructure that the agent had changed and the grader put back."""
+    ended: Ended | None = None
+    """How the test process ended; None when none was started."""
+    test_s: float = 0.0
+    grade_s: float = 0.0
+    graded_at: Timestamp

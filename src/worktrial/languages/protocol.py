@@ -1,0 +1,112 @@
+"""The contract of a language plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+from worktrial.formats.candidate import Role
+from worktrial.formats.evidence import Ended, Status
+from worktrial.formats.task import Environment
+from worktrial.sandboxes.protocol import Mount, Sandbox, Workspace
+
+ReadFile = Callable[[str], str | None]
+"""Text of a file by its path in the tree; None when there is no such file."""
+
+
+@dataclass(frozen=True)
+class TestPlan:
+    """Which tests to run, and how."""
+
+    __test__ = False
+
+    files: tuple[str, ...] = ()
+    """Files whose tests are all run."""
+    ids: tuple[str, ...] = ()
+    """Single tests run besides."""
+    everything: bool = False
+    """Run the whole suite; `files` and `ids` are then ignored."""
+    shuffle_seed: int | None = None
+    lines: Mapping[str, Collection[int]] = field(default_factory=dict)
+    """Lines, by path, for which to record which tests run them; empty: do not measure."""
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """What one test process said and how it ended."""
+
+    __test__ = False
+
+    ended: Ended
+    exit_code: int | None
+    statuses: dict[str, Status]
+    """By test id; a file that could not be imported stands under its own path as *uncollected*."""
+    covering: dict[str, dict[str, tuple[int, ...]]]
+    """Lines of the plan that each test ran: by test id, then path."""
+    output: str
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class BuiltEnvironment:
+    """An environment on this machine."""
+
+    key: str
+    folder: Path
+    additions: Path
+    """Layer of files that building put into the work tree (version files, metadata, compiled extensions)."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """Variables and mounts that put an environment in reach."""
+
+    env: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+
+
+class Language(Protocol):
+    """One language: how its files are told apart, its environments built, and its tests run."""
+
+    name: str
+
+    def role(self, path: str, content: Callable[[], str | None]) -> Role:
+        """Tell what a file is to a task. `content` gives its text and is called only where the path does not tell."""
+        ...
+
+    def needs_build(self, path: str) -> bool:
+        """Whether a change of this file needs a compiler before tests see it."""
+        ...
+
+    def infrastructure(self, path: str) -> bool:
+        """Whether the file decides how tests run (configuration, plugins, shared fixtures), whoever wrote it."""
+        ...
+
+    def related_tests(self, source: Collection[str], tests: Collection[str]) -> tuple[str, ...]:
+        """Return those of `tests` that by their name test one of the modules in `source`."""
+        ...
+
+    def runnable_lines(self, path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
+        """Return those of `lines` that a test can run: no blank lines, comments, docstrings."""
+        ...
+
+    async def resolve(self, read: ReadFile, sandbox: Sandbox, tree: Path, as_of: date | None) -> Environment:
+        """Resolve what the repository declares to a recipe. Raises `EnvironmentBuildError`."""
+        ...
+
+    async def build(self, recipe: Environment, sandbox: Sandbox, tree: Path) -> BuiltEnvironment:
+        """Build the environment of a recipe, or return it from the cache. Raises `EnvironmentBuildError`."""
+        ...
+
+    def activation(self, environment: BuiltEnvironment, workspace: Workspace) -> Activation:
+        """Return what puts the environment in reach of commands run in `workspace`."""
+        ...
+
+    async def test(
+        self, workspace: Workspace, environment: BuiltEnvironment, plan: TestPlan, timeout_s: float
+    ) -> TestReport:
+        """Run tests in a workspace. Raises `SandboxError` when nothing could be started."""
+        ...

@@ -1,0 +1,156 @@
+"""A suite on disk: where its files lie, and reading and writing them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from worktrial.errors import FormatError
+from worktrial.formats.candidate import Candidate, Rejection
+from worktrial.formats.evidence import Decision, EvidenceRecord
+from worktrial.formats.suite import SuiteInfo
+from worktrial.formats.task import Environment, Task
+from worktrial.store.cache import digest
+from worktrial.store.files import read_model, read_text, write_bytes, write_json, write_text, write_toml
+from worktrial.store.git import Git, objects_dir, scratch_repository
+from worktrial.store.journal import Journal
+
+_EVIDENCE: TypeAdapter[EvidenceRecord] = TypeAdapter(EvidenceRecord)
+
+
+class Suite:
+    """The folder of a suite. Reading never writes; every write is whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @classmethod
+    def open(cls, path: Path) -> Suite:
+        """Return the suite at `path`. Raises `FormatError` when it has no readable `suite.toml`."""
+        if not path.is_dir():
+            raise FormatError(f"there is no suite at {path}", hint="make one: worktrial mine REPO --suite DIR")
+        suite = cls(path)
+        suite.info()
+        return suite
+
+    # -- mining --
+
+    def info(self) -> SuiteInfo:
+        """Return what the suite was made from."""
+        return read_model(self.path / "suite.toml", SuiteInfo, "suite file")
+
+    def write_info(self, info: SuiteInfo) -> None:
+        """Write `suite.toml`."""
+        write_toml(self.path / "suite.toml", info)
+
+    @property
+    def candidates(self) -> Journal[Candidate]:
+        """Candidates, newest first."""
+        return Journal(self.path / "candidates.jsonl", Candidate)
+
+    @property
+    def rejections(self) -> Journal[Rejection]:
+        """Commits that mining turned down, newest first."""
+        return Journal(self.path / "rejections.jsonl", Rejection)
+
+    # -- evidence --
+
+    def evidence(self, candidate: str) -> Journal[EvidenceRecord]:
+        """Return the records of one candidate, oldest first."""
+        return Journal(self.path / "evidence" / f"{candidate}.jsonl", _EVIDENCE)
+
+    def decision(self, candidate: str) -> Decision | None:
+        """Return the decision on a candidate, or None when it has not been validated to the end."""
+        last = None
+        for record in self.evidence(candidate):
+            last = record
+        return last if isinstance(last, Decision) else None
+
+    # -- tasks --
+
+    def task_dir(self, task: str) -> Path:
+        """Return the folder of a task."""
+        return self.path / "tasks" / task
+
+    def task_ids(self) -> list[str]:
+        """Return the ids of all accepted tasks, sorted."""
+        return sorted(found.parent.name for found in self.path.glob("tasks/*/task.toml"))
+
+    def task(self, task: str) -> Task:
+        """Return one task."""
+        return read_model(self.task_dir(task) / "task.toml", Task, "task file")
+
+    def tasks(self) -> list[Task]:
+        """Return all tasks, newest change first."""
+        return sorted(
+            (self.task(task) for task in self.task_ids()),
+            key=lambda task: (task.landed_at, task.id),
+            reverse=True,
+        )
+
+    def prompt(self, task: str) -> str:
+        """Return what the agent is asked."""
+        return read_text(self.task_dir(task) / "prompt.md", "prompt")
+
+    def patch(self, task: str, which: str) -> bytes:
+        """Return the task's `solution` or `tests` patch, as `git apply` takes it."""
+        path = self.task_dir(task) / f"{which}.patch"
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise FormatError(f"could not read the {which} patch of task {task}", cause=str(error)) from error
+
+    def write_task(self, task: Task, *, prompt: str, solution: bytes, tests: bytes) -> None:
+        """Write a task; `task.toml` comes last, so that a task with one is complete."""
+        folder = self.task_dir(task.id)
+        write_text(folder / "prompt.md", prompt)
+        write_bytes(folder / "solution.patch", solution)
+        write_bytes(folder / "tests.patch", tests)
+        write_toml(folder / "task.toml", task)
+
+    def environment(self, key: str) -> Environment:
+        """Return the recipe of an environment."""
+        return read_model(self.path / "environments" / f"{key}.json", Environment, "environment recipe")
+
+    def write_environment(self, environment: Environment) -> None:
+        """Write the recipe of an environment."""
+        write_json(self.path / "environments" / f"{environment.key}.json", environment)
+
+    # -- objects --
+
+    @property
+    def store(self) -> Path:
+        """The bare repository with one parentless commit per base tree."""
+        return self.path / "store.git"
+
+    def keep_tree(self, git: Git, tree: str) -> None:
+        """Copy `tree` from `git` into the store, under a parentless commit of its own, and nothing else."""
+        if not (self.store / "HEAD").exists():
+            scratch_repository(self.store)
+        store = Git(self.store)
+        ref = f"refs/trees/{tree}"
+        if store.succeeds("rev-parse", "--verify", "--quiet", ref):
+            return
+        commit = git.run("commit-tree", tree, "-m", "base").decode().strip()
+        listed = git.run("rev-list", "--objects", "--no-object-names", commit)
+        packed = git.run("pack-objects", "--stdout", "-q", "--delta-base-offset", data=listed)
+        store.run("unpack-objects", "-q", data=packed)
+        store.run("update-ref", ref, commit)
+
+    def open_store(self, scratch: Path) -> Git:
+        """Return a scratch repository in `scratch` that can read the suite's trees."""
+        if not (self.store / "HEAD").exists():
+            raise FormatError(
+                f"the suite at {self.path} has no tree store",
+                hint="validate it first: worktrial validate SUITE",
+            )
+        return scratch_repository(scratch, objects_dir(Git(self.store)))
+
+    def digest(self) -> str:
+        """Return a hash over all files of all tasks: two suites with the same digest ask the same."""
+        parts: list[str | bytes] = []
+        for task in self.task_ids():
+            for path in sorted(self.task_dir(task).iterdir()):
+                parts += [task, path.name, path.read_bytes()]
+        return digest(*parts)
