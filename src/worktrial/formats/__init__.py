@@ -1,1 +1,1 @@
-"""The shapes in which the stages meet: frozen models of every file worktrial writes. Imports nothing of ours but errors."""
+"""The shapes in which the stages meet: frozen models of every file worktrial writes."""

@@ -16,8 +16,17 @@ Status = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "
 """Of one test in one run. *uncollected*: its file could not be imported, so it counts as failing.
 *timeout*: it was running when the time limit ended the run."""
 
-Ended = Literal["completed", "timeout", "out_of_memory", "output_flood", "disk_full", "crashed"]
+Ended = Literal["completed", "timeout", "out_of_memory", "process_flood", "output_flood", "disk_full", "crashed"]
 """How a test process ended. *completed*: the runner reported its own end, whatever the tests said."""
+
+
+class Started(Record):
+    """The first record of a validation; records before the last of these are of earlier ones."""
+
+    record: Literal["started"] = "started"
+    input_key: str
+    """Hash of all the decision depends on: candidate, head, settings. Another key means: validate again."""
+    started_at: Timestamp
 
 
 class PutBack(Record):
@@ -40,8 +49,6 @@ class EnvironmentUse(Record):
     record: Literal["environment"] = "environment"
     key: str
     """Empty when the build failed."""
-    build_s: float
-    """0 when it came from the cache."""
     error: str = ""
 
 
@@ -57,8 +64,9 @@ class Selection(Record):
     """Files of tests of the same module, by name."""
     dropped: int = 0
     """Covering tests left out because there were more than the limit."""
-    coverage: Literal["measured", "timeout", "failed", "no_lines"]
-    """*no_lines*: the change adds no line that a test could run."""
+    coverage: Literal["measured", "failed", "no_lines"]
+    """*failed*: the run of the whole suite did not come to its end. *no_lines*: the change has no line that a test
+    could run."""
 
 
 class TestRun(Record):
@@ -94,6 +102,7 @@ class CoverageRun(Record):
     """0 when an earlier candidate's run on the same tree was used."""
     ended: Ended
     tests: int
+    """Number of tests that ran."""
 
 
 class Decision(Record):
@@ -101,7 +110,7 @@ class Decision(Record):
 
     record: Literal["decision"] = "decision"
     input_key: str
-    """Hash of all the decision depends on: candidate, head, settings. Another key means: validate again."""
+    """That of the validation it ends."""
     accepted: bool
     reason: str
     """`accepted`, or a machine-readable reason from `worktrial.curate`."""
@@ -114,5 +123,5 @@ class Decision(Record):
 
 
 EvidenceRecord = Annotated[
-    PutBack | EnvironmentUse | Selection | CoverageRun | TestRun | Decision, Field(discriminator="record")
+    Started | PutBack | EnvironmentUse | Selection | CoverageRun | TestRun | Decision, Field(discriminator="record")
 ]

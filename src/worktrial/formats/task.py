@@ -7,7 +7,7 @@ from typing import Literal
 from worktrial.formats.base import Record, Timestamp
 
 Mode = Literal["backout", "parent"]
-"""*backout*: the change reversed on the head of the day. *parent*: the tree before the change, in its own environment."""
+"""*backout*: the change reversed on the head of the day. *parent*: the tree before it, in an environment of then."""
 
 
 class ExpectedTests(Record):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from worktrial.store.files import writing
+
+_POLL_S = 0.05
 
 
 def cache_dir() -> Path:
@@ -36,24 +39,55 @@ def building(target: Path) -> Iterator[Path | None]:
     """Build a cached folder once, whoever else wants it at the same time.
 
     Yields None when `target` is already there; else an empty folder beside it to fill, which becomes `target` when
-    the block ends and is removed when it fails. Other processes wait meanwhile.
+    the block ends and is removed when it fails. Others wait meanwhile, so nothing may be awaited in the block.
     """
+    if _is_there(target):
+        yield None
+        return
+    with _lock_file(target).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with _filling(target) as part:
+            yield part
+
+
+@contextlib.asynccontextmanager
+async def building_slowly(target: Path) -> AsyncIterator[Path | None]:
+    """Do as `building` does for work that awaits: tasks of the same event loop may want the same folder."""
+    if _is_there(target):
+        yield None
+        return
+    with _lock_file(target).open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(_POLL_S)
+        with _filling(target) as part:
+            yield part
+
+
+def _is_there(target: Path) -> bool:
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+    return target.exists()
+
+
+def _lock_file(target: Path) -> Path:
+    return target.parent / f".{target.name}.lock"
+
+
+@contextlib.contextmanager
+def _filling(target: Path) -> Iterator[Path | None]:
     if target.exists():
         yield None
         return
-    with (target.parent / f".{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if target.exists():
-            yield None
-            return
-        with writing(target):
-            part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            yield part
-            part.chmod(0o755)
-            part.rename(target)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
+    with writing(target):
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield part
+        part.chmod(0o755)
+        part.rename(target)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise

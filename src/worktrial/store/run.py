@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from worktrial.errors import FormatError
+from worktrial.formats.journal import JournalEntry
 from worktrial.formats.run import RunLock, RunRequest
 from worktrial.formats.trajectory import Trajectory
 from worktrial.formats.trial import Trial
 from worktrial.formats.verdict import Verdict
 from worktrial.store.files import read_model, write_json, write_toml, writing
+from worktrial.store.journal import Journal
 
 
 class TrialDir:
@@ -84,6 +86,11 @@ class RunDir:
         run = cls(path)
         run.request()
         return run
+
+    @property
+    def journal(self) -> Journal[JournalEntry]:
+        """What happened when."""
+        return Journal(self.path / "journal.jsonl", JournalEntry)
 
     @property
     def exists(self) -> bool:

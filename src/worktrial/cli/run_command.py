@@ -1,0 +1,61 @@
+"""What `worktrial run` does, apart from its options so that `--help` imports nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from worktrial.cli.contenders import contender, read_config
+from worktrial.cli.grade_command import conclude
+from worktrial.cli.output import talk
+from worktrial.cli.progress import same_command
+from worktrial.cli.session import Campaign, check_names
+from worktrial.errors import FormatError, UsageError
+from worktrial.formats.run import RunRequest, TrialLimits
+from worktrial.sandboxes.select import NONE_MEANS, choose
+from worktrial.store.run import RunDir
+from worktrial.store.suite import Suite
+
+
+def run(given: Mapping[str, Any]) -> int:
+    """Run what the options ask for and return the exit code: 0 done, 3 trials left, 130 stopped."""
+    suite = Suite.open(given["suite"])
+    sandbox = choose(given["sandbox"])
+    if sandbox.tier == "none":
+        talk.print(f"warning: no isolation. {NONE_MEANS}", markup=False, soft_wrap=True)
+    out = RunDir(given["out"])
+    campaign = Campaign(suite, out, _request(suite, given), sandbox, given["jobs"])
+    try:
+        progress = asyncio.run(campaign.work(retry_infrastructure=given["retry_infrastructure"]))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        talk.print(f"\nStopped. Finished trials are kept; go on with:\n  {same_command()}", markup=False)
+        return 130
+    conclude(out, as_json=given["as_json"])
+    if progress.left:
+        why = "stopped" if campaign.stopped else "the budget is spent"
+        talk.print(f"{progress.left} trials left ({why}); go on with:\n  {same_command()}", markup=False)
+        return 130 if campaign.stopped else 3
+    talk.print(f"report: worktrial report {given['out']} --out DIR", markup=False, soft_wrap=True)
+    return 0
+
+
+def _request(suite: Suite, given: Mapping[str, Any]) -> RunRequest:
+    configured = read_config(given["config"])
+    overrides = {name: given[name] for name in ("base_url", "api", "key_env")}
+    configs = tuple(contender(spec, configured, overrides) for spec in given["specs"])
+    check_names(configs)
+    ids = suite.task_ids()
+    if unknown := sorted(set(given["tasks"]) - set(ids)):
+        raise UsageError(f"the suite has no task {unknown[0]!r}", hint=f"tasks are folders of {suite.path / 'tasks'}")
+    if not ids:
+        raise FormatError(f"{suite.path} has no tasks", hint="validate it first: worktrial validate SUITE")
+    return RunRequest(
+        suite=str(suite.path),
+        agents=configs,
+        trials=given["trials"],
+        tasks=tuple(task for task in ids if not given["tasks"] or task in given["tasks"]),
+        budget_usd=given["budget"],
+        limits=TrialLimits(timeout_s=given["timeout"], steps=given["steps"]),
+        sandbox=given["sandbox"],
+    )

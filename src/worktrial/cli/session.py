@@ -1,0 +1,202 @@
+"""The long commands as objects that the command line and the demo share: work, progress, and the words around it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from worktrial import agents
+from worktrial.agents.prices import price_known
+from worktrial.agents.protocol import Budget
+from worktrial.cli.output import print_funnel, talk
+from worktrial.cli.progress import Work, seconds, working
+from worktrial.curate.bench import Settings
+from worktrial.curate.validate import Summary, validate
+from worktrial.errors import UsageError
+from worktrial.formats.base import now
+from worktrial.formats.candidate import Candidate
+from worktrial.formats.evidence import Decision
+from worktrial.formats.journal import JournalEntry
+from worktrial.formats.run import AgentConfig, RunRequest
+from worktrial.formats.trial import Trial
+from worktrial.formats.verdict import Verdict
+from worktrial.grade.grader import Grader
+from worktrial.run.attempt import Attempts
+from worktrial.run.plan import in_order, is_finished, make_lock, start_or_resume
+from worktrial.run.schedule import Crew, Progress, Stop, work_off
+from worktrial.sandboxes.protocol import Sandbox
+from worktrial.store.run import RunDir, TrialDir
+from worktrial.store.suite import Suite
+
+_REASONS = {
+    "accepted": "a stable test fails without the change and passes with it",
+    "no_fail_to_pass": "no test tells the change from its absence",
+    "unstable": "its tests do not do the same every time",
+    "broken_by_solution": "a test that passed before fails with the change",
+    "solution_fails": "no test passes even with the change",
+    "environment_failed": "its environment could not be built",
+    "needs_build": "touches sources that need a compiler",
+    "no_test_change": "its tests are the same before and after",
+    "no_source_change": "its source is the same before and after",
+    "no_tests_ran": "no test was found to run",
+    "missing_objects": "the clone lacks objects of it",
+    "infrastructure": "the sandbox failed",
+}
+
+
+class Validation:
+    """`validate` with progress on the terminal."""
+
+    def __init__(self, suite: Suite, sandbox: Sandbox, settings: Settings, limit: int | None = None) -> None:
+        self._suite = suite
+        self._sandbox = sandbox
+        self._settings = settings
+        self._limit = limit
+        self._reasons: Counter[str] = Counter()
+
+    async def run(self) -> Summary:
+        """Validate, and return what it came to."""
+        total = len(list(self._suite.candidates)[: self._limit])
+        with working("Validating", total) as work:
+
+            def listen(candidate: Candidate, decision: Decision | None) -> None:
+                if decision is not None:
+                    self._reasons[decision.reason] += 1
+                    work.done(_decision_line(candidate, decision))
+                    work.now(f"{self._reasons['accepted']} accepted")
+
+            return await validate(self._suite, self._sandbox, self._settings, limit=self._limit, listen=listen)
+
+    def print_funnel(self, summary: Summary) -> None:
+        """Print how many candidates ended how."""
+        rows = [(reason, count, _REASONS.get(reason, "")) for reason, count in summary.funnel.items()]
+        print_funnel("Candidates", rows)
+
+
+def _decision_line(candidate: Candidate, decision: Decision) -> str:
+    if decision.accepted:
+        counts = decision.counts
+        deciding = counts.get("fail_to_pass", 0) + counts.get("missing_to_pass", 0)
+        detail = f"{deciding} deciding, {counts.get('pass_to_pass', 0)} guarding tests"
+    else:
+        detail = f"{decision.reason}: {decision.detail}" if decision.detail else decision.reason
+    mark = "✓" if decision.accepted else "·"
+    return f"{mark} {candidate.commit[:10]} {candidate.subject[:60]} — {detail[:160]}"
+
+
+class Campaign:
+    """A run: its plan, its progress, and its end."""
+
+    def __init__(self, suite: Suite, run: RunDir, request: RunRequest, sandbox: Sandbox, jobs: int) -> None:
+        self._suite = suite
+        self._run = run
+        self._request = request
+        self._sandbox = sandbox
+        self._jobs = jobs
+        self._counts: Counter[str] = Counter()
+        self._stop = Stop()
+
+    async def work(self, *, retry_infrastructure: bool = False) -> Progress:
+        """Do all trials that are not done. Raises `UsageError` when the request does not fit what is there."""
+        loaded = {config.name: (agents.load(config), config) for config in self._request.agents}
+        check_budget(self._request)
+        resumed = start_or_resume(self._run, self._request, make_lock(self._suite, self._sandbox.tier))
+        self._note("resumed" if resumed else "started")
+        trials = in_order(self._run.trial_dirs())
+        budget = Budget(self._request.budget_usd, _spent(trials))
+        finished = sum(is_finished(trial, retry_infrastructure=retry_infrastructure) for trial in trials)
+        if finished:
+            talk.print(f"{finished} of {len(trials)} trials are done already", markup=False)
+        loop = asyncio.get_running_loop()
+        with (
+            tempfile.TemporaryDirectory(prefix="worktrial-") as scratch,
+            working("Running", len(trials), finished) as work,
+        ):
+            limits = self._request.limits
+            attempts = Attempts(self._suite, self._sandbox, Path(scratch) / "attempts.git", limits, budget)
+            grader = Grader(self._suite, self._sandbox, Path(scratch) / "grader.git", limits)
+            crew = Crew(
+                agents=loaded,
+                tasks={task: self._suite.task(task) for task in self._request.tasks},
+                attempts=attempts,
+                grade=grader.grade,
+                budget=budget,
+                journal=self._run.journal,
+                retry_infrastructure=retry_infrastructure,
+            )
+            loop.add_signal_handler(signal.SIGINT, self._on_interrupt)
+            try:
+                progress = await work_off(
+                    crew, trials, jobs=self._jobs, stop=self._stop, listen=lambda *what: self._show(work, budget, *what)
+                )
+            finally:
+                loop.remove_signal_handler(signal.SIGINT)
+        self._note("drained" if progress.left else "finished")
+        return progress
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._stop.requested
+
+    def _on_interrupt(self) -> None:
+        if self._stop.requested:
+            # A second time: now. The trials under way are cut off and made again when the run is resumed.
+            for task in asyncio.all_tasks():
+                task.cancel()
+            return
+        self._stop.requested = True
+        talk.print("\nStopping after the trials under way; once more stops at once.", markup=False)
+
+    def _note(self, event: str) -> None:
+        self._run.journal.append(JournalEntry.model_validate({"at": now(), "event": event}))
+
+    def _show(
+        self, work: Work, budget: Budget, trial_dir: TrialDir, trial: Trial | None, verdict: Verdict | None
+    ) -> None:
+        if trial is None:
+            return
+        outcome = verdict.outcome if verdict is not None else trial.ended
+        self._counts[outcome] += 1
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(self._counts.items()))
+        known = "" if budget.known else "at least "
+        money = f"; {known}${budget.spent_usd:.2f}" if budget.spent_usd or not budget.known else ""
+        why = verdict.cause if verdict is not None and verdict.cause else trial.cause
+        took = seconds(trial.timings.agent_s)
+        work.done(
+            f"{_MARKS.get(outcome, '·')} {trial_dir.agent} {trial_dir.task} #{trial_dir.n}: "
+            f"{outcome.replace('_', ' ')}{f' ({why})' if why else ''}, {took}"
+        )
+        work.now(counts + money)
+
+
+_MARKS = {"solved": "✓", "not_solved": "✗", "infrastructure": "!"}
+
+
+def _spent(trials: Sequence[TrialDir]) -> float:
+    costs = (trial.usage.cost_usd for trial_dir in trials if (trial := trial_dir.trial()) is not None)
+    return sum(cost for cost in costs if cost is not None)
+
+
+def check_budget(request: RunRequest) -> None:
+    """Raise `UsageError` when a budget was given that could not be kept: an agent whose price nobody knows."""
+    if request.budget_usd is None:
+        return
+    for config in request.agents:
+        if config.kind == "basic" and not price_known(config):
+            raise UsageError(
+                "the budget could not be kept",
+                cause=f"no price is known for model {config.model!r} of agent {config.name!r}",
+                hint="give input_usd_per_mtok and output_usd_per_mtok for it in worktrial.toml, or no --budget",
+            )
+
+
+def check_names(configs: Sequence[AgentConfig]) -> None:
+    """Raise `UsageError` when two agents have the same name."""
+    for name, count in Counter(config.name for config in configs).items():
+        if count > 1:
+            raise UsageError(f"two agents are called {name!r}", hint="give each its own name in worktrial.toml")

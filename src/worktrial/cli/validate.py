@@ -1,0 +1,58 @@
+"""`worktrial validate`: prove candidates by running their tests before and after."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+
+@click.command("validate")
+@click.argument("suite", type=click.Path(path_type=Path))
+@click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True, help="Runs of each state.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Test processes at once."
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the newest N candidates.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Seconds per test process."
+)
+@click.option("--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, or none.")
+@click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON on standard output.")
+def command(
+    suite: Path, runs: int, jobs: int, limit: int | None, timeout: float, sandbox: str, *, as_json: bool
+) -> int:
+    """Prove the candidates of SUITE, newest first.
+
+    Each change is put back, its environment built, and its tests run several times before and after, each time in a
+    fresh copy. A candidate with a stable test that only passes with the change becomes a task; every other one is kept
+    with its reason and evidence. Stopped work is taken up again by the same command.
+    """
+    import asyncio
+
+    from worktrial.cli.output import print_json, talk
+    from worktrial.cli.progress import same_command, seconds
+    from worktrial.cli.session import Validation
+    from worktrial.curate.bench import Settings
+    from worktrial.sandboxes.select import choose
+    from worktrial.store.suite import Suite
+
+    opened = Suite.open(suite)
+    chosen = choose(sandbox)
+    settings = Settings(runs=runs, jobs=jobs, timeout_s=timeout)
+    session = Validation(opened, chosen, settings, limit)
+    try:
+        summary = asyncio.run(session.run())
+    except KeyboardInterrupt:
+        talk.print(f"\nStopped. Nothing is lost; go on with:\n  {same_command()}", markup=False, soft_wrap=True)
+        return 130
+    session.print_funnel(summary)
+    talk.print(
+        f"{summary.accepted} of {summary.candidates} candidates are tasks now"
+        + (f"; {seconds(summary.test_s)} of tests" if summary.test_s else "; nothing had changed"),
+        markup=False,
+    )
+    if as_json:
+        print_json({"funnel": summary.funnel, "candidates": summary.candidates, "accepted": summary.accepted})
+    return 0 if summary.accepted else 1

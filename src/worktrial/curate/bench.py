@@ -1,0 +1,303 @@
+"""The workbench of a validation: what all candidates share, and the steps that use a processor, a cache or a record."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from worktrial.curate.changes import changed_lines
+from worktrial.curate.putback import put_back
+from worktrial.curate.selection import Measured, plan_for
+from worktrial.errors import EnvironmentBuildError, FormatError, RepositoryError
+from worktrial.formats.base import Record, now
+from worktrial.formats.candidate import Candidate
+from worktrial.formats.evidence import (
+    Decision,
+    Ended,
+    EvidenceRecord,
+    PutBack,
+    Selection,
+    Started,
+    State,
+    Status,
+    TestRun,
+)
+from worktrial.formats.run import TrialLimits
+from worktrial.formats.task import Environment
+from worktrial.languages import load
+from worktrial.languages.protocol import BuiltEnvironment, Language, TestPlan, TestReport
+from worktrial.sandboxes.layers import change_tree, tree_layer
+from worktrial.sandboxes.protocol import Sandbox
+from worktrial.store.cache import cache_dir, digest
+from worktrial.store.files import read_model, write_json
+from worktrial.store.git import Git, GitError
+from worktrial.store.suite import Suite
+
+_KEPT_TAIL = 4000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How thorough a validation is."""
+
+    runs: int = 3
+    """Runs of each state; from the second on, the last is shuffled."""
+    jobs: int = 2
+    """Test processes at once. Does not change what is decided."""
+    timeout_s: float = 600.0
+    """Wall-clock limit of one test process."""
+    covering_limit: int = 200
+    """Most tests taken for running a changed line from files the change did not touch."""
+    limits: TrialLimits = field(default_factory=TrialLimits)
+
+    def key(self) -> str:
+        """Return a hash of what can change a decision."""
+        return digest(str(self.runs), str(self.timeout_s), str(self.covering_limit), self.limits.model_dump_json())
+
+
+class _CoverageResult(Record):
+    """A coverage run as the cache keeps it."""
+
+    ended: Ended
+    files: tuple[str, ...]
+    covering: dict[str, dict[str, tuple[int, ...]]]
+    tests: int
+    wall_s: float
+
+
+class Bench:
+    """What the candidates of one validation share."""
+
+    def __init__(
+        self,
+        *,
+        suite: Suite,
+        git: Git,
+        sandbox: Sandbox,
+        settings: Settings,
+        head: str,
+        candidates: list[Candidate],
+        keys: dict[str, str],
+    ) -> None:
+        self.suite = suite
+        self.git = git
+        self.settings = settings
+        self.keys = keys
+        self.test_s = 0.0
+        self._sandbox = sandbox
+        self._head = head
+        self._candidates = candidates
+        self._processors = asyncio.Semaphore(settings.jobs)
+        self._put_back: dict[str, PutBack] = {}
+        self._lost: dict[str, str] = {}
+        self._lines: dict[str, dict[str, tuple[int, ...]]] = {}
+        self._measuring: dict[str, asyncio.Task[_CoverageResult]] = {}
+        self._files: dict[str, frozenset[str]] = {}
+
+    # -- records --
+
+    def records(self, candidate: Candidate) -> list[EvidenceRecord]:
+        """Return what was recorded of a candidate with the same inputs, in this call or one before."""
+        found: list[EvidenceRecord] = []
+        counts = False
+        for record in self.suite.evidence(candidate.id):
+            if isinstance(record, Started):
+                counts = record.input_key == self.keys[candidate.id]
+                found = []
+            if counts:
+                found.append(record)
+        return found
+
+    def record(self, candidate: Candidate, record: EvidenceRecord) -> None:
+        """Append to a candidate's evidence."""
+        self.suite.evidence(candidate.id).append(record)
+
+    def decide(self, candidate: Candidate, *, accepted: bool, reason: str, detail: str = "") -> Decision:
+        """Return a decision without counts; see `prove` for those with."""
+        return Decision(
+            input_key=self.keys[candidate.id], accepted=accepted, reason=reason, detail=detail, decided_at=now()
+        )
+
+    # -- trees --
+
+    async def prepare(self) -> None:
+        """Put every candidate back and find its changed lines: one coverage run can then serve all that share a tree."""
+        places = asyncio.Semaphore(self.settings.jobs)
+
+        async def one(candidate: Candidate) -> None:
+            async with places:
+                await asyncio.to_thread(self._prepare_one, candidate)
+
+        await asyncio.gather(*map(one, self._candidates))
+
+    def _prepare_one(self, candidate: Candidate) -> None:
+        try:
+            trees = put_back(self.git, candidate, self._head)
+        except GitError as error:
+            self._lost[candidate.id] = error.cause
+            return
+        self._put_back[candidate.id] = trees
+        patch = self.git.run(
+            *("diff-tree", "-p", "-U0", "--no-renames", "--no-ext-diff", trees.base_tree, trees.solution_tree, "--"),
+            *(f":(literal,top){path}" for path in candidate.paths("source")),
+        )
+        language = load(candidate.language)
+        found = {}
+        for path, lines in changed_lines(patch).items():
+            text = (self.git.blob(trees.solution_tree, path) or b"").decode("utf-8", "replace")
+            if runnable := language.runnable_lines(path, text, lines):
+                found[path] = runnable
+        self._lines[candidate.id] = found
+
+    def trees(self, candidate: Candidate) -> PutBack:
+        """Return the trees of a candidate. Raises `RepositoryError` when objects of it are missing."""
+        if candidate.id in self._lost:
+            raise RepositoryError("the change could not be put back", cause=self._lost[candidate.id])
+        return self._put_back[candidate.id]
+
+    def lines(self, candidate: Candidate) -> Mapping[str, tuple[int, ...]]:
+        """Return the changed lines that a test can run, by path."""
+        return self._lines[candidate.id]
+
+    def files(self, tree: str) -> frozenset[str]:
+        """Return the paths of all files in a tree."""
+        if tree not in self._files:
+            self._files[tree] = frozenset(self.git.tree_files(tree))
+        return self._files[tree]
+
+    # -- environments --
+
+    async def environment(self, candidate: Candidate) -> tuple[Environment, BuiltEnvironment]:
+        """Return the environment of a candidate; in *parent* mode as of the change's date where that can be had.
+
+        Raises `EnvironmentBuildError`.
+        """
+        trees = self.trees(candidate)
+        dates = [candidate.landed_at.date(), None] if trees.mode == "parent" else [None]
+        failure: EnvironmentBuildError | None = None
+        for as_of in dates:
+            try:
+                return await self._environment(candidate, trees, as_of)
+            except EnvironmentBuildError as error:
+                failure = failure or error
+        raise failure or EnvironmentBuildError("no environment was tried")
+
+    async def _environment(
+        self, candidate: Candidate, trees: PutBack, as_of: date | None
+    ) -> tuple[Environment, BuiltEnvironment]:
+        language = load(candidate.language)
+        layer = await asyncio.to_thread(tree_layer, self.git, trees.base_tree)
+
+        def read(path: str) -> str | None:
+            blob = self.git.blob(trees.solution_tree, path)
+            return None if blob is None else blob.decode("utf-8", "replace")
+
+        recipe = await language.resolve(read, self._sandbox, layer.files, as_of)
+        return recipe, await language.build(recipe, self._sandbox, layer.files)
+
+    # -- tests --
+
+    async def measure(self, candidate: Candidate, environment: BuiltEnvironment) -> tuple[Measured, bool]:
+        """Return what a run of the whole suite on the solution tells, and whether this call started it.
+
+        One run serves every candidate with the same solution tree and environment, in later calls too.
+        """
+        tree = self.trees(candidate).solution_tree
+        wanted: dict[str, set[int]] = {}
+        for other in self._candidates:
+            if other.id in self._put_back and self._put_back[other.id].solution_tree == tree:
+                for path, lines in self._lines[other.id].items():
+                    wanted.setdefault(path, set()).update(lines)
+        plan = TestPlan(everything=True, lines=wanted)
+        key = digest("1", tree, environment.key, repr(sorted((path, sorted(wanted[path])) for path in wanted)))
+        started = key not in self._measuring
+        if started:
+            self._measuring[key] = asyncio.create_task(self._measure(key, candidate, tree, environment, plan))
+        result = await asyncio.shield(self._measuring[key])
+        measured = Measured(result.ended, frozenset(result.files), result.covering, result.tests, result.wall_s)
+        return measured, started
+
+    async def _measure(
+        self, key: str, candidate: Candidate, tree: str, environment: BuiltEnvironment, plan: TestPlan
+    ) -> _CoverageResult:
+        path = cache_dir() / "coverage" / f"{key}.json"
+        if path.exists():
+            return read_model(path, _CoverageResult, "cached coverage").model_copy(update={"wall_s": 0.0})
+        report = await self._test(load(candidate.language), tree, environment, plan, self.settings.timeout_s)
+        result = _CoverageResult(
+            ended=report.ended,
+            files=tuple(sorted({test.split("::", 1)[0] for test in report.statuses})),
+            covering=report.covering,
+            tests=len(report.statuses),
+            wall_s=report.wall_s,
+        )
+        write_json(path, result)
+        return result
+
+    async def run(
+        self,
+        candidate: Candidate,
+        environment: BuiltEnvironment,
+        selection: Selection,
+        *,
+        state: State,
+        index: int,
+        timeout_s: float,
+    ) -> TestRun:
+        """Return one run of the selected tests in one state, from the evidence when it is there."""
+        for record in self.records(candidate):
+            if isinstance(record, TestRun) and (record.state, record.index) == (state, index):
+                return record
+        trees = self.trees(candidate)
+        tree = {"base": trees.base_tree, "tests": trees.tests_tree, "solution": trees.solution_tree}[state]
+        last = index > 0 and index == self.settings.runs - 1
+        seed = zlib.crc32(candidate.id.encode()) % 100_000 + index if last else None
+        started_at = now()
+        plan = plan_for(selection, self.files(tree), seed)
+        report = await self._test(load(candidate.language), tree, environment, plan, timeout_s)
+        run = TestRun(
+            state=state,
+            index=index,
+            shuffle_seed=seed,
+            started_at=started_at,
+            wall_s=round(report.wall_s, 3),
+            ended=report.ended,
+            exit_code=report.exit_code,
+            outcomes=_by_status(report.statuses),
+            output_tail=report.output[-_KEPT_TAIL:] if report.exit_code != 0 else "",
+        )
+        self.record(candidate, run)
+        return run
+
+    async def _test(
+        self, language: Language, tree: str, environment: BuiltEnvironment, plan: TestPlan, timeout_s: float
+    ) -> TestReport:
+        """Run tests on a fresh copy of `tree`."""
+        anchor = await asyncio.to_thread(self._anchor, tree)
+        layer = await asyncio.to_thread(tree_layer, self.git, anchor)
+        async with self._processors:
+            workspace = await self._sandbox.open((environment.additions, layer.files), self.settings.limits)
+            try:
+                await change_tree(workspace, self.git, layer, tree)
+                report = await language.test(workspace, environment, plan, timeout_s)
+            finally:
+                await workspace.close()
+        self.test_s += report.wall_s
+        return report
+
+    def _anchor(self, tree: str) -> str:
+        """Return the tree whose layer a workspace for `tree` starts from: one serves a candidate's three trees."""
+        for trees in self._put_back.values():
+            if tree in (trees.base_tree, trees.tests_tree, trees.solution_tree):
+                return trees.solution_tree
+        raise FormatError(f"tree {tree} belongs to no candidate")
+
+
+def _by_status(statuses: Mapping[str, Status]) -> dict[Status, tuple[str, ...]]:
+    found: dict[Status, list[str]] = {}
+    for test, status in statuses.items():
+        found.setdefault(status, []).append(test)
+    return {status: tuple(tests) for status, tests in found.items()}

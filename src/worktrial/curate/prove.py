@@ -1,0 +1,139 @@
+"""Proving one candidate: cheap reasons to reject first, test runs last."""
+
+from __future__ import annotations
+
+import asyncio
+
+from worktrial.curate.bench import Bench
+from worktrial.curate.classify import Classes, classify, judge, may_decide
+from worktrial.curate.selection import Measured, select
+from worktrial.errors import EnvironmentBuildError, RepositoryError
+from worktrial.formats.base import now
+from worktrial.formats.candidate import Candidate
+from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Selection, State, TestRun
+from worktrial.formats.task import Environment, Task
+from worktrial.languages import load
+from worktrial.languages.protocol import BuiltEnvironment
+
+_SLACK = 10.0
+"""How many times as long as with the solution a test process may take before it is ended."""
+_LEAST_TIMEOUT_S = 60.0
+
+
+async def prove(bench: Bench, candidate: Candidate) -> Decision:
+    """Return the decision on a candidate, writing its task when it is accepted and evidence on the way."""
+    if (hopeless := _without_running(bench, candidate)) is not None:
+        return hopeless
+    try:
+        recipe, environment = await bench.environment(candidate)
+    except EnvironmentBuildError as error:
+        bench.record(candidate, EnvironmentUse(key="", error=str(error)))
+        return bench.decide(candidate, accepted=False, reason="environment_failed", detail=str(error))
+    bench.record(candidate, EnvironmentUse(key=environment.key))
+    selection = await _select(bench, candidate, environment)
+    bench.record(candidate, selection)
+    if not (selection.touched or selection.covering or selection.same_module):
+        return bench.decide(candidate, accepted=False, reason="no_tests_ran", detail="no test was found to run")
+    return await _run(bench, candidate, recipe, environment, selection)
+
+
+def _without_running(bench: Bench, candidate: Candidate) -> Decision | None:
+    """Return the decision on a candidate that its trees alone rule out."""
+    language = load(candidate.language)
+    if built := [path for path in candidate.paths("source") if language.needs_build(path)]:
+        return bench.decide(candidate, accepted=False, reason="needs_build", detail=", ".join(built[:3]))
+    try:
+        trees = bench.trees(candidate)
+    except RepositoryError as error:
+        return bench.decide(candidate, accepted=False, reason="missing_objects", detail=str(error))
+    bench.record(candidate, trees)
+    if trees.tests_tree == trees.base_tree:
+        return bench.decide(candidate, accepted=False, reason="no_test_change")
+    if trees.solution_tree == trees.tests_tree:
+        return bench.decide(candidate, accepted=False, reason="no_source_change")
+    return None
+
+
+async def _select(bench: Bench, candidate: Candidate, environment: BuiltEnvironment) -> Selection:
+    lines = bench.lines(candidate)
+    measured: Measured | None = None
+    if lines:
+        measured, started = await bench.measure(candidate, environment)
+        wall_s = measured.wall_s if started else 0.0
+        bench.record(candidate, CoverageRun(wall_s=round(wall_s, 3), ended=measured.ended, tests=measured.tests))
+        if not measured.files:
+            measured = None
+    return select(load(candidate.language), candidate, lines, measured, bench.settings.covering_limit)
+
+
+async def _run(
+    bench: Bench, candidate: Candidate, recipe: Environment, environment: BuiltEnvironment, selection: Selection
+) -> Decision:
+    timeout_s = bench.settings.timeout_s
+
+    async def run(state: State, index: int) -> TestRun:
+        return await bench.run(candidate, environment, selection, state=state, index=index, timeout_s=timeout_s)
+
+    solution = await run("solution", 0)
+    if solution.ended != "completed":
+        detail = f"with the solution, the tests ended by: {solution.ended.replace('_', ' ')}"
+        return bench.decide(candidate, accepted=False, reason=f"solution_{solution.ended}", detail=detail)
+    if not solution.outcomes.get("passed"):
+        detail = "no test passes with the solution"
+        return bench.decide(candidate, accepted=False, reason="solution_fails", detail=detail)
+    timeout_s = min(timeout_s, max(_LEAST_TIMEOUT_S, _SLACK * solution.wall_s))
+    tests = await run("tests", 0)
+    if not may_decide(tests, solution):
+        return _conclude(bench, candidate, classify((), [tests], [solution]))
+    more = [(state, index) for index in range(1, bench.settings.runs) for state in ("solution", "tests")]
+    wanted: list[tuple[State, int]] = [("base", index) for index in range(bench.settings.runs)]
+    wanted += [("solution" if state == "solution" else "tests", index) for state, index in more]
+    runs = [solution, tests, *await asyncio.gather(*(run(state, index) for state, index in wanted))]
+    by_state = {state: [run for run in runs if run.state == state] for state in ("base", "tests", "solution")}
+    classes = classify(by_state["base"], by_state["tests"], by_state["solution"])
+    decision = _conclude(bench, candidate, classes)
+    if decision.accepted:
+        slowest = max(run.wall_s for run in by_state["solution"])
+        await asyncio.to_thread(_write_task, bench, candidate, recipe, classes, slowest)
+    return decision
+
+
+def _conclude(bench: Bench, candidate: Candidate, classes: Classes) -> Decision:
+    accepted, reason, detail = judge(classes)
+    return Decision(
+        input_key=bench.keys[candidate.id],
+        accepted=accepted,
+        reason=reason,
+        detail=detail,
+        counts=classes.counts(),
+        unstable=classes.unstable,
+        broken=classes.broken,
+        decided_at=now(),
+    )
+
+
+def _write_task(bench: Bench, candidate: Candidate, recipe: Environment, classes: Classes, slowest_s: float) -> None:
+    trees = bench.trees(candidate)
+    expected = classes.expected()
+    bench.suite.keep_tree(bench.git, trees.base_tree)
+    bench.suite.write_environment(recipe)
+    task = Task(
+        id=candidate.id,
+        language=candidate.language,
+        mode=trees.mode,
+        commit=candidate.commit,
+        landed_at=candidate.landed_at,
+        base_tree=trees.base_tree,
+        tests_tree=trees.tests_tree,
+        environment=recipe.key,
+        source_files=candidate.paths("source", "docs", "config", "other"),
+        test_files=tuple(sorted({test.split("::", 1)[0] for test in expected.all()})),
+        tests=expected,
+        test_timeout_s=max(_LEAST_TIMEOUT_S, _SLACK * slowest_s),
+    )
+    bench.suite.write_task(
+        task,
+        prompt=candidate.prompt,
+        solution=bench.git.diff(trees.tests_tree, trees.solution_tree),
+        tests=bench.git.diff(trees.base_tree, trees.tests_tree),
+    )

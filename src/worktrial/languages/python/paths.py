@@ -1,0 +1,312 @@
+"""What a path is to a Python task: source, test, documentation, settings; by name, and by content where names lie.
+
+Everything here is a pure function of a path and perhaps a text, never raises, and knows nothing of git.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from worktrial.formats.candidate import Role
+
+_TEST_FOLDER = re.compile(
+    r"tests?|testsuites?|testcases?|unittests?|testdata|__tests__|__snapshots__"
+    r"|(?:\w+[_-])+tests|(?:unit|integration|functional|acceptance|regression|system|e2e)[_-]test"
+    r"|tests[_-][\w-]+|test[_-](?:data|files?|cases?|suites?|fixtures?|assets|resources|support|unit|integration)",
+    re.IGNORECASE,
+)
+_TEST_NAME = re.compile(r"test_.*\.py|.*_tests?\.py", re.IGNORECASE)
+_MAYBE_TEST_NAME = re.compile(r"tests?\.py|testing\.py", re.IGNORECASE)
+_HELPER_NAME = re.compile(r"(?:utils?|helpers?|cases?|runners?|client|base|tools?|support|mixins?|fixtures?|common)")
+_TEST_FUNCTION = re.compile(r"^(?:async[ \t]+)?def[ \t]+test\w*[ \t]*\(", re.MULTILINE)
+_TEST_METHOD = re.compile(
+    r"^class[ \t]+(?:Test\w*|\w*Tests?\b|\w+[ \t]*\([^)]*TestCase)[^\n]*\n(?:(?:[ \t#)][^\n]*)?\n)*?"
+    r"[ \t]+(?:async[ \t]+)?def[ \t]+test",
+    re.MULTILINE,
+)
+_CHECK = re.compile(r"^[ \t]*assert\b|\bpytest\b|\bunittest\b|\bself\.(?:assert|fail)\w*\(", re.MULTILINE)
+
+_INFRASTRUCTURE = frozenset({
+    "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg",
+    "pyproject.toml", ".coveragerc", "sitecustomize.py", "usercustomize.py",
+})  # fmt: skip
+_SETTINGS = _INFRASTRUCTURE - {"conftest.py", "sitecustomize.py", "usercustomize.py"} | {
+    "noxfile.py", "manifest.in", "pipfile", "environment.yml", "environment.yaml", "meson.build", "meson.options",
+    "meson_options.txt", "cmakelists.txt", "cargo.toml", "mypy.ini", ".flake8", "ruff.toml", ".ruff.toml", ".pylintrc",
+    "pylintrc", "pyrightconfig.json", ".isort.cfg", ".editorconfig", ".gitignore", ".gitattributes", ".gitmodules",
+    ".git-blame-ignore-revs", "makefile", "justfile", ".python-version", "tox.toml", "uv.toml", "hatch.toml",
+    "pixi.toml", "buildconfig.json",
+}  # fmt: skip
+_SETTINGS_NAME = re.compile(
+    r"(?:.*[-_.])?requirements(?:[-_.].*)?\.(?:txt|in)|constraints?(?:[-_.].*)?\.txt|.*\.lock|pipfile.*"
+    r"|\.pre-commit.*\.ya?ml|\.readthedocs\.ya?ml|readthedocs\.ya?ml|pylock(?:\..*)?\.toml"
+)
+_ROOT_SETTINGS = frozenset({"setup.py", "versioneer.py", "fabfile.py"})
+
+_DOCS_FOLDERS = frozenset({
+    "docs", "doc", "documentation", "changelog", "changelog.d", "changes", "changes.d", "news", "newsfragments",
+    "release-notes", "releasenotes", "release_notes", "changelogs",
+})  # fmt: skip
+_DOCS_SUFFIXES = frozenset({".md", ".rst", ".adoc", ".mdx", ".rdoc"})
+_DOCS_NAME = re.compile(
+    r"(?:changes|changelog|history|news|readme|authors|contributors|contributing|license|licence|copying|notice"
+    r"|security|code_of_conduct|todo|whatsnew|release[-_]?notes|upgrading|maintainers|thanks|credits)"
+    r"(?:[-_.](?:txt|html|md|rst|[\w.-]*))?"
+    r"|mkdocs\.ya?ml"
+)
+_COMPILED_SUFFIXES = frozenset({
+    ".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".pyx", ".pxd", ".pxi", ".rs", ".f", ".f77", ".f90",
+    ".f95", ".for", ".cu", ".cuh", ".s", ".asm", ".m", ".mm", ".go", ".zig", ".swg", ".pyf",
+})  # fmt: skip
+_TEMPLATE_SUFFIXES = frozenset({".in", ".tp", ".src", ".templ", ".tmpl"})
+_BUILD_FILES = frozenset({"meson.build", "cmakelists.txt", "cargo.toml", "cargo.lock", "meson.options"})
+_ASIDE_FOLDERS = frozenset({
+    "examples", "example", "samples", "sample", "demo", "demos", "benchmarks", "benchmark", "bench", "asv_bench",
+    "tutorials", "tutorial", "notebooks", "playground",
+})  # fmt: skip
+_NOT_PACKAGES = _ASIDE_FOLDERS | _DOCS_FOLDERS | {
+    "scripts", "script", "tools", "tool", "ci", "requirements", "assets", "artwork", "images", "docker", "deploy",
+    "charts", "helm", "contrib", "bin", "etc", "data", "licenses", "packaging", "debian", "rpm", "conda", "recipe",
+    "frontend", "website", "www", "web", "ui", "node_modules", "dist", "build", "po",
+}  # fmt: skip
+_DATA_SUFFIXES = frozenset({
+    ".pyi", ".typed", ".json", ".yaml", ".yml", ".toml", ".txt", ".html", ".htm", ".jinja", ".jinja2", ".j2", ".tmpl",
+    ".tpl", ".mako", ".xml", ".xsd", ".xsl", ".csv", ".tsv", ".sql", ".po", ".mo", ".pot", ".ini", ".cfg", ".conf",
+    ".lark", ".g4", ".pest", ".gram", ".proto", ".graphql", ".sh", ".bash", ".fish", ".zsh", ".ps1", ".dat", ".schema",
+    ".jsonschema", ".rules", ".tcss",
+})  # fmt: skip
+_WEB_SUFFIXES = frozenset({".js", ".css", ".svg", ".mjs"})
+_WEB_FOLDERS = frozenset({"static", "templates", "assets"})
+
+
+def role(path: str, content: Callable[[], str | None]) -> Role:
+    """Tell what the file at `path` is to a task; see `Language.role`.
+
+    `content` is called only for names that tests and source share (`test_utils.py`, `testing.py`); when it has none
+    to give, the name decides.
+    """
+    known = _role_by_path(path)
+    if known is not None:
+        return known
+    text = content()
+    if _looks_like_test_by_name(path) if text is None else has_tests(text):
+        return "test"
+    first = path.split("/", 1)[0].lower() if "/" in path else ""
+    if first in _DOCS_FOLDERS:
+        return "docs"
+    return "other" if first in _ASIDE_FOLDERS else "source"
+
+
+def has_tests(text: str) -> bool:
+    """Tell whether Python source `text` defines tests: functions or methods named so, and something they check."""
+    return bool((_TEST_FUNCTION.search(text) or _TEST_METHOD.search(text)) and _CHECK.search(text))
+
+
+def needs_build(path: str) -> bool:
+    """Tell whether a change of this file needs a compiler before tests see it; see `Language.needs_build`."""
+    pure = PurePosixPath(path.lower())
+    suffixes = pure.suffixes
+    if suffixes and suffixes[-1] in _TEMPLATE_SUFFIXES:
+        suffixes = suffixes[:-1]
+    return pure.name in _BUILD_FILES or bool(suffixes and suffixes[-1] in _COMPILED_SUFFIXES)
+
+
+def infrastructure(path: str) -> bool:
+    """Tell whether the file decides how tests run; see `Language.infrastructure`."""
+    name = path.rsplit("/", 1)[-1].lower()
+    return name in _INFRASTRUCTURE or name.endswith(".pth")
+
+
+def related_tests(source: Collection[str], tests: Collection[str]) -> tuple[str, ...]:
+    """Return those of `tests`, in order, whose name says they test a module in `source`; see `Language.related_tests`.
+
+    `pkg/sub/_parse.py` is tested by `test_parse.py`, `test_parse_more.py`, `parse_test.py`, `test_sub_parse.py` and by
+    any test file in a folder called `parse` or `test_parse`; a package's `__init__.py` goes by the package's name.
+    """
+    stems = {stem for path in source for stem in _module_names(path)}
+    if not stems:
+        return ()
+    return tuple(dict.fromkeys(path for path in tests if _tests_one_of(path, stems)))
+
+
+def runnable_lines(path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
+    """Return the first lines of the statements that any of `lines` belongs to; see `Language.runnable_lines`.
+
+    Lines count from 1. A statement over several lines goes by its first one, as coverage.py reports it; a compound
+    statement owns its header alone. Blank lines, comments, docstrings and what only a type checker sees own nothing.
+    Files other than Python have no line that can be told apart: the answer is empty.
+    """
+    if not path.endswith((".py", ".pyw")):
+        return ()
+    wanted = {line for line in lines if line > 0}
+    try:
+        tree = _parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # Another version's syntax: the best answer left is by the look of each line.
+        return tuple(
+            number
+            for number, line in enumerate(text.splitlines(), 1)
+            if number in wanted and line.strip() and not line.lstrip().startswith("#")
+        )
+    return tuple(sorted({start for start, end in _statements(tree) if any(n in wanted for n in range(start, end + 1))}))
+
+
+def _parse(text: str) -> ast.Module:
+    """Parse without a word about odd escapes: they are the repository's, not ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
+
+
+def _statements(tree: ast.Module) -> Iterator[tuple[int, int]]:
+    """Yield first and last line of every runnable statement, a compound statement's without its body."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        for name, value in ast.iter_fields(node):
+            if not isinstance(value, list) or (name == "body" and _for_checkers_only(node)):
+                continue
+            inner = [item for item in value if isinstance(item, ast.stmt | ast.excepthandler | ast.match_case)]
+            waiting += inner
+            for item in inner:
+                if not (item is inner[0] and name == "body" and _is_docstring(node, item)):
+                    yield _own_lines(item)
+
+
+def _own_lines(node: ast.stmt | ast.excepthandler | ast.match_case) -> tuple[int, int]:
+    """Return first and last line of a statement, decorators included, body excluded."""
+    head: ast.AST = node.pattern if isinstance(node, ast.match_case) else node
+    start, end = getattr(head, "lineno", 1), getattr(head, "end_lineno", None) or 1
+    decorators = getattr(node, "decorator_list", None)
+    if decorators:
+        start = min(start, decorators[0].lineno)
+    body = getattr(node, "body", None) or getattr(node, "cases", None)
+    if isinstance(body, list):
+        first = body[0]
+        below = first.pattern.lineno if isinstance(first, ast.match_case) else first.lineno
+        inner = getattr(first, "decorator_list", None)
+        below = min(below, inner[0].lineno) if inner else below
+        end = max(start, below - 1)
+    return start, end
+
+
+def _is_docstring(parent: ast.AST, node: ast.AST) -> bool:
+    """Tell a docstring: a bare string as the first statement of a module, class or function."""
+    return (
+        isinstance(parent, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _for_checkers_only(node: ast.AST) -> bool:
+    """Tell an `if TYPE_CHECKING:` block, which no test can run."""
+    test = node.test if isinstance(node, ast.If) else None
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return bool(name == "TYPE_CHECKING")
+
+
+@lru_cache(maxsize=65536)
+def _role_by_path(path: str) -> Role | None:
+    """Return the role where the path alone tells it; None where the content must be asked."""
+    folders = path.split("/")
+    name = folders.pop().lower()
+    in_tests = any(_TEST_FOLDER.fullmatch(folder) for folder in folders)
+    if _is_settings(name, folders, in_tests=in_tests):
+        return "config"
+    if in_tests or name == "conftest.py":
+        return "test"
+    first = folders[0].lower() if folders else ""
+    return _python_role(name, first) if name.endswith(".py") else _other_role(name, first, folders)
+
+
+def _other_role(name: str, first: str, folders: list[str]) -> Role:
+    """Return the role of a file that is neither Python, nor settings, nor in a test folder."""
+    if first in _DOCS_FOLDERS or PurePosixPath(name).suffix in _DOCS_SUFFIXES or _DOCS_NAME.fullmatch(name):
+        return "docs"
+    if first in _ASIDE_FOLDERS or first.startswith("."):
+        return "other"
+    if needs_build(name) or _is_package_data(name, folders):
+        return "source"
+    return "other"
+
+
+def _python_role(name: str, first: str) -> Role | None:
+    """Return the role of a Python file outside of test folders; None where its content must be asked."""
+    if _TEST_NAME.fullmatch(name) or _MAYBE_TEST_NAME.fullmatch(name):
+        return None
+    if first in _DOCS_FOLDERS:
+        return "docs"
+    return "other" if first in _ASIDE_FOLDERS or first.startswith(".") else "source"
+
+
+def _is_settings(name: str, folders: list[str], *, in_tests: bool) -> bool:
+    """Tell build and tool settings; inside test folders only requirements are, all else is test data."""
+    if in_tests:
+        return len(folders) == 1 and bool(re.fullmatch(r"(?:.*[-_.])?requirements(?:[-_.].*)?\.(?:txt|in)", name))
+    if name in _SETTINGS or _SETTINGS_NAME.fullmatch(name):
+        return True
+    if not folders:
+        return name in _ROOT_SETTINGS
+    return "requirements" in (folder.lower() for folder in folders) and name.endswith((".txt", ".in"))
+
+
+def _is_package_data(name: str, folders: list[str]) -> bool:
+    """Tell data that lies inside a package as far as a path can show it."""
+    inside = folders[1:] if folders and folders[0] == "src" else folders
+    if not inside or not all(re.fullmatch(r"[\w-]+", folder) for folder in inside):
+        return False
+    if inside[0].lower() in _NOT_PACKAGES:
+        return False
+    suffix = PurePosixPath(name).suffix
+    if suffix in _WEB_SUFFIXES:
+        return any(folder.lower() in _WEB_FOLDERS for folder in inside[1:])
+    return suffix in _DATA_SUFFIXES or name == "py.typed"
+
+
+def _looks_like_test_by_name(path: str) -> bool:
+    """Guess from the name alone: `test_parse.py` is a test, `test_utils.py` and `testing.py` are not."""
+    name = path.rsplit("/", 1)[-1].lower()
+    if not _TEST_NAME.fullmatch(name):
+        return name in ("test.py", "tests.py")
+    return not _HELPER_NAME.fullmatch(_without_test(name[:-3]))
+
+
+def _without_test(stem: str) -> str:
+    """Return what a test file's stem names: `parse` for `test_parse`, `parse_test` and `parse_tests`."""
+    for prefix in ("test_", "tests_"):
+        if stem.startswith(prefix):
+            return stem[len(prefix) :]
+    for suffix in ("_test", "_tests"):
+        if stem.endswith(suffix):
+            return stem[: -len(suffix)]
+    return stem
+
+
+def _module_names(path: str) -> set[str]:
+    """Return the names under which tests of a module may go."""
+    parts = path.lower().split("/")
+    stem = parts.pop().split(".", 1)[0]
+    folder = parts[-1].strip("_") if parts else ""
+    if stem in ("__init__", "__main__", ""):
+        return {folder} - {"", "src"}
+    plain = stem.strip("_")
+    return {plain, f"{folder}_{plain}"} - {""} if folder and folder != "src" else {plain} - {""}
+
+
+def _tests_one_of(path: str, stems: set[str]) -> bool:
+    """Tell whether a test file's name, or a folder it is in, names one of `stems`."""
+    parts = path.lower().split("/")
+    name = parts.pop()
+    if not name.endswith(".py") or name in ("conftest.py", "__init__.py"):
+        return False
+    named = _without_test(name[:-3])
+    if named in stems or any(_without_test(folder).strip("_") in stems for folder in parts[1:]):
+        return True
+    return name.startswith("test") and any(named.startswith(f"{stem}_") for stem in stems)

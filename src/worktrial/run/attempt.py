@@ -1,0 +1,129 @@
+"""One trial: a fresh workspace, the agent's attempt, and the patch it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from worktrial.agents.protocol import Agent, Attempt, Budget, Outcome
+from worktrial.errors import EnvironmentBuildError, InfrastructureError, SandboxError
+from worktrial.formats.base import now
+from worktrial.formats.run import AgentConfig, TrialLimits
+from worktrial.formats.task import Task
+from worktrial.formats.trial import Timings, Trial
+from worktrial.languages import load
+from worktrial.languages.protocol import BuiltEnvironment
+from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer
+from worktrial.sandboxes.protocol import Sandbox, Workspace
+from worktrial.store.files import write_bytes
+from worktrial.store.run import TrialDir
+from worktrial.store.suite import Suite
+
+_GRACE_S = 30.0
+"""How much longer than its limit an agent of ours may take to notice it, before it is cancelled."""
+
+
+class Attempts:
+    """Makes trials of one suite. Safe to use for several trials at once."""
+
+    def __init__(self, suite: Suite, sandbox: Sandbox, scratch: Path, limits: TrialLimits, budget: Budget) -> None:
+        self._suite = suite
+        self._sandbox = sandbox
+        self._git = suite.open_store(scratch)
+        self._limits = limits
+        self._budget = budget
+
+    async def make(self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir) -> Trial:
+        """Let `agent` attempt `task` and write patch, trajectory, logs and, last, `trial.json`.
+
+        A failure that is not the agent's ends the trial as *infrastructure*. Raises `StorageError` on a full disk.
+        """
+        started_at = now()
+        trial_dir.logs.mkdir(parents=True, exist_ok=True)
+        try:
+            trial = await self._make(agent, config, task, trial_dir)
+        except (EnvironmentBuildError, InfrastructureError, SandboxError) as error:
+            trial = Trial(
+                agent=config.name,
+                task=task.id,
+                n=trial_dir.n,
+                started_at=started_at,
+                ended="infrastructure",
+                cause=type(error).__name__.removesuffix("Error").lower() + "_failed",
+                detail=str(error),
+                sandbox=self._sandbox.tier,
+            )
+        trial_dir.write_trial(trial)
+        return trial
+
+    async def _make(self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir) -> Trial:
+        started_at, clock = now(), _Clock()
+        layer = await asyncio.to_thread(tree_layer, self._git, task.base_tree)
+        recipe = self._suite.environment(task.environment)
+        environment = await load(task.language).build(recipe, self._sandbox, layer.files)
+        repository = await asyncio.to_thread(repository_layer, self._git, layer, environment.additions)
+        workspace = await self._sandbox.open((repository, environment.additions, layer.files), self._limits)
+        try:
+            workspace_s = clock.lap()
+            outcome = await self._attempt(agent, task, workspace, environment, trial_dir)
+            agent_s = clock.lap()
+            patch = await self._patch(workspace, layer, task)
+        finally:
+            await workspace.close()
+        await asyncio.to_thread(write_bytes, trial_dir.patch_path, patch)
+        if outcome.trajectory is not None:
+            trial_dir.write_trajectory(outcome.trajectory)
+        return Trial(
+            agent=config.name,
+            task=task.id,
+            n=trial_dir.n,
+            started_at=started_at,
+            ended=outcome.ended,
+            exit_code=outcome.exit_code,
+            cause=outcome.cause,
+            detail=outcome.detail,
+            usage=outcome.usage,
+            tool_calls=dict(outcome.tool_calls),
+            steps=outcome.steps,
+            timings=Timings(workspace_s=workspace_s, agent_s=agent_s, patch_s=clock.lap()),
+            sandbox=workspace.tier,
+            patch_files=patch.count(b"\ndiff --git ") + patch.startswith(b"diff --git "),
+            patch_bytes=len(patch),
+        )
+
+    async def _attempt(
+        self, agent: Agent, task: Task, workspace: Workspace, environment: BuiltEnvironment, trial_dir: TrialDir
+    ) -> Outcome:
+        active = load(task.language).activation(environment, workspace)
+        attempt = Attempt(
+            trial=f"{trial_dir.agent}/{task.id}/{trial_dir.n}",
+            prompt=self._suite.prompt(task.id),
+            workspace=workspace,
+            env=active.env,
+            mounts=active.mounts,
+            limits=self._limits,
+            budget=self._budget,
+            logs=trial_dir.logs,
+            solution=lambda: self._suite.patch(task.id, "solution"),
+        )
+        try:
+            async with asyncio.timeout(self._limits.timeout_s + _GRACE_S):
+                return await agent.attempt(attempt)
+        except TimeoutError:
+            return Outcome(ended="timeout", cause="timeout", detail="the agent did not stop at its time limit")
+
+    async def _patch(self, workspace: Workspace, layer: TreeLayer, task: Task) -> bytes:
+        tree = await read_tree(workspace, self._git, layer)
+        return await asyncio.to_thread(self._git.diff, task.base_tree, tree)
+
+
+class _Clock:
+    """Wall-clock seconds since the lap before."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def lap(self) -> float:
+        before, self._last = self._last, time.monotonic()
+        return round(self._last - before, 4)

@@ -1,0 +1,88 @@
+"""Planning a run: what to do in which order, what is done already, and whether a run may go on."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from os import cpu_count
+
+from worktrial import __version__
+from worktrial.errors import UsageError
+from worktrial.formats.base import now
+from worktrial.formats.run import RunLock, RunRequest
+from worktrial.store.git import Git
+from worktrial.store.run import RunDir, TrialDir
+from worktrial.store.suite import Suite
+
+_MAY_CHANGE = {"budget_usd"}
+"""Settings of a run that may differ when it is resumed: they do not change what a trial is."""
+
+
+def make_lock(suite: Suite, tier: str) -> RunLock:
+    """Return what this machine would run with now."""
+    try:
+        prices = f"genai-prices {version('genai-prices')}"
+    except PackageNotFoundError:
+        prices = "unknown"
+    return RunLock(
+        worktrial=__version__,
+        python=platform.python_version(),
+        git=Git(suite.store).text("--version").removeprefix("git version "),
+        sandbox=tier,
+        machine=f"{sys.platform} {platform.release()} {platform.machine()}, {cpu_count()} processors",
+        suite_digest=suite.digest(),
+        prices=prices,
+        started_at=now(),
+    )
+
+
+def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
+    """Write the run's files, or check that what is asked is what was asked before; return whether it resumes.
+
+    Raises `UsageError` when the folder holds something else, another request, or the suite or sandbox has changed.
+    """
+    if not run.exists:
+        if run.path.exists() and any(run.path.iterdir()):
+            raise UsageError(f"{run.path} is not empty and holds no run", hint="choose another folder with --out")
+        run.create(request, lock)
+        return False
+    before, lock_before = run.request(), run.lock()
+    changed = [
+        name
+        for name in RunRequest.model_fields
+        if name not in _MAY_CHANGE and getattr(before, name) != getattr(request, name)
+    ]
+    if changed:
+        raise UsageError(
+            f"{run.path} holds a run that was asked for differently",
+            cause=f"these differ: {', '.join(changed)}",
+            hint="choose another folder with --out, or ask for the same to resume it",
+        )
+    for name, what in (("suite_digest", "the suite"), ("sandbox", "the isolation")):
+        if getattr(lock_before, name) != getattr(lock, name):
+            raise UsageError(
+                f"{what} is not what the run in {run.path} was started with",
+                cause=f"{getattr(lock_before, name)} then, {getattr(lock, name)} now",
+                hint="choose another folder with --out",
+            )
+    if before != request:
+        run.create(request, lock_before)
+    return True
+
+
+def in_order(trials: Iterable[TrialDir]) -> list[TrialDir]:
+    """Return trials so that every agent gets on equally: all first trials before any second, task by task."""
+    return sorted(trials, key=lambda trial: trial.n)
+
+
+def is_finished(trial_dir: TrialDir, *, retry_infrastructure: bool) -> bool:
+    """Whether a trial needs no further attempt. One that the budget stopped was never finished."""
+    trial = trial_dir.trial()
+    if trial is None or trial.ended == "budget":
+        return False
+    if not retry_infrastructure:
+        return True
+    verdict = trial_dir.verdict()
+    return trial.ended != "infrastructure" and (verdict is None or verdict.outcome != "infrastructure")
