@@ -15,7 +15,7 @@ import click
 @click.option("--missing", is_flag=True, help="Only trials that have no verdict.")
 @click.option("--sandbox", default=None, help="Isolation; by default that of the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
-def command(run: Path, jobs: int, suite: Path | None, sandbox: str | None, *, missing: bool, as_json: bool) -> int:
+def command(run: Path, *, jobs: int, suite: Path | None, sandbox: str | None, missing: bool, as_json: bool) -> int:
     """Grade every finished trial of RUN again: patch and tests in a fresh copy, the verdict written anew."""
     import asyncio
 

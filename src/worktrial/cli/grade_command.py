@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from worktrial import agents
 from worktrial.cli.output import print_json, talk
 from worktrial.cli.progress import working
 from worktrial.errors import WorktrialError
@@ -58,10 +59,10 @@ def conclude(run: RunDir, *, as_json: bool) -> None:
     """Print every agent's solve rate, for people and, if asked for, as JSON."""
     from worktrial.analyse.summary import agents_json, summarise
 
-    summary = summarise(run)
+    summary = summarise(run, agents.CONTROLS)
     for agent in summary.agents:
-        interval = "" if agent.ci95 is None else f" (95% CI {agent.ci95[0]:.0%} to {agent.ci95[1]:.0%})"
-        rate = "no graded trial" if agent.rate is None else f"{agent.rate:.0%}{interval}"
-        talk.print(f"{agent.name}: solved {rate}", markup=False)
+        rate = agent.rate
+        said = "no graded trial" if rate is None else f"{rate.mean:.0%} (95% CI {rate.low:.0%} to {rate.high:.0%})"
+        talk.print(f"{agent.name}: solved {said}", markup=False)
     if as_json:
         print_json(agents_json(summary))

@@ -21,7 +21,7 @@ import click
 @click.option("--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, or none.")
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON on standard output.")
 def command(
-    suite: Path, runs: int, jobs: int, limit: int | None, timeout: float, sandbox: str, *, as_json: bool
+    suite: Path, *, runs: int, jobs: int, limit: int | None, timeout: float, sandbox: str, as_json: bool
 ) -> int:
     """Prove the candidates of SUITE, newest first.
 

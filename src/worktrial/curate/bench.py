@@ -124,7 +124,7 @@ class Bench:
     # -- trees --
 
     async def prepare(self) -> None:
-        """Put every candidate back and find its changed lines: one coverage run can then serve all that share a tree."""
+        """Put every candidate back and find its changed lines, so that one coverage run can serve all on a tree."""
         places = asyncio.Semaphore(self.settings.jobs)
 
         async def one(candidate: Candidate) -> None:
@@ -171,7 +171,7 @@ class Bench:
     # -- environments --
 
     async def environment(self, candidate: Candidate) -> tuple[Environment, BuiltEnvironment]:
-        """Return the environment of a candidate; in *parent* mode as of the change's date where that can be had.
+        """Return the environment of a candidate; in *parent* mode as of its date where possible.
 
         Raises `EnvironmentBuildError`.
         """

@@ -33,13 +33,15 @@ class _IrreversibleError(Exception):
 def _backout(git: Git, candidate: Candidate, head: str) -> PutBack:
     solution = git.text("rev-parse", f"{head}^{{tree}}")
     git.run("read-tree", solution)
-    firm = candidate.paths("source", "test", "other")
-    patch = git.diff(candidate.parent, candidate.commit, firm)
+    patch = git.diff(candidate.parent, candidate.commit, candidate.paths("source", "test"))
     try:
-        git.run("apply", "--cached", "--reverse", "--whitespace=nowarn", "-", data=patch)
+        # A three-way merge, as `git revert` makes it: lines that moved are followed, a conflict is a failure.
+        git.run("apply", "--cached", "--reverse", "--3way", "--whitespace=nowarn", "-", data=patch)
     except GitError as error:
-        raise _IrreversibleError(error.cause) from error
-    for path in candidate.paths("docs", "config"):
+        unmerged = git.text("diff", "--cached", "--name-only", "--diff-filter=U").splitlines()
+        where = ", ".join(unmerged[:3]) or error.cause
+        raise _IrreversibleError(f"does not reverse on the head: {where}") from error
+    for path in candidate.paths("docs", "config", "other"):
         _back_out_leniently(git, candidate, path, solution)
     base = git.text("write-tree")
     tests = _with_files_of(git, base, solution, candidate.paths("test"))
@@ -57,7 +59,7 @@ def _back_out_leniently(git: Git, candidate: Candidate, path: str, head: str) ->
         if git.succeeds("apply", "--cached", "--reverse", "--whitespace=nowarn", *zero, "-", data=patch):
             return
     left = _added_lines(patch) & set((git.blob(head, path) or b"").splitlines())
-    if path in candidate.paths("docs") and left:
+    if left and path not in candidate.paths("config"):
         raise _IrreversibleError(f"{path} still tells of the change")
 
 

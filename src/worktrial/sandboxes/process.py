@@ -155,16 +155,17 @@ class _Watched:
         ended = asyncio.ensure_future(self.process.wait())
         try:
             # asyncio's own wait lasts until every holder of the output is gone; the exit code is there before.
-            while self.process.returncode is None:
+            while self._running():
                 await asyncio.wait([ended], timeout=min(_POLL_S, max(0.0, deadline - time.monotonic())))
-                if self.process.returncode is not None:
-                    return
-                if time.monotonic() >= deadline:
+                if self._running() and time.monotonic() >= deadline:
                     self.stop("timeout")
-                else:
+                elif self._running():
                     self._check_usage()
         finally:
             ended.cancel()
+
+    def _running(self) -> bool:
+        return self.process.returncode is None
 
     def _check_usage(self) -> None:
         pids = descendants(self.process.pid)

@@ -1,0 +1,44 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+# PYTHON: the interpreter to build the environment with, 3.11 or newer.
+PYTHON ?= $(shell sh tools/find-python)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench lock system clean
+
+demo: $(VENV)/core system
+	$(BIN)/worktrial demo --out demo
+
+test: $(VENV)/dev system
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# make bench NAME=mine REPO=PATH
+bench: $(VENV)/dev system
+	@$(BIN)/python -m benchmarks.$(NAME) $(if $(REPO),--repo $(REPO))
+
+lock: $(VENV)/dev
+	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header -o requirements/core.txt
+	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header -o requirements/dev.txt
+
+# The program's own packages, pinned and checked by hash, and the checkout itself.
+$(VENV)/core: requirements/core.txt pyproject.toml
+	sh tools/make-venv $(PYTHON) $(VENV) requirements/core.txt
+	touch $@
+
+$(VENV)/dev: requirements/dev.txt pyproject.toml
+	sh tools/make-venv $(PYTHON) $(VENV) requirements/dev.txt
+	touch $@ $(VENV)/core
+
+system:
+	@sh tools/system-packages
+
+clean:
+	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
