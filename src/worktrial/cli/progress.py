@@ -33,13 +33,12 @@ class Work:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, state=text)
 
-    def done(self, line: str) -> None:
-        """Count one thing as done; `line` says how it ended."""
-        if self._bar is not None and self._task is not None:
-            self._bar.console.print(line, markup=False, highlight=False)
-            self._bar.advance(self._task)
-        else:
+    def done(self, line: str | None) -> None:
+        """Count one thing as done; `line` says how it ended, None says nothing."""
+        if line is not None:
             talk.print(line, markup=False, soft_wrap=True)
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task)
 
 
 @contextlib.contextmanager

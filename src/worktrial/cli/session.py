@@ -91,7 +91,11 @@ def _decision_line(candidate: Candidate, decision: Decision) -> str:
 class Campaign:
     """A run: its plan, its progress, and its end."""
 
-    def __init__(self, suite: Suite, run: RunDir, request: RunRequest, sandbox: Sandbox, jobs: int) -> None:
+    def __init__(
+        self, suite: Suite, run: RunDir, request: RunRequest, sandbox: Sandbox, jobs: int, *, each: bool = True
+    ) -> None:
+        """`each` says whether every trial gets a line of its own."""
+        self._each = each
         self._suite = suite
         self._run = run
         self._request = request
@@ -167,10 +171,11 @@ class Campaign:
         money = f"; {known}${budget.spent_usd:.2f}" if budget.spent_usd or not budget.known else ""
         why = verdict.cause if verdict is not None and verdict.cause else trial.cause
         took = seconds(trial.timings.agent_s)
-        work.done(
+        line = (
             f"{_MARKS.get(outcome, '·')} {trial_dir.agent} {trial_dir.task} #{trial_dir.n}: "
             f"{outcome.replace('_', ' ')}{f' ({why})' if why else ''}, {took}"
         )
+        work.done(line if self._each else None)
         work.now(counts + money)
 
 
