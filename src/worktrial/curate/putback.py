@@ -41,6 +41,8 @@ def _backout(git: Git, candidate: Candidate, head: str) -> PutBack:
         unmerged = git.text("diff", "--cached", "--name-only", "--diff-filter=U").splitlines()
         where = ", ".join(unmerged[:3]) or error.cause
         raise _IrreversibleError(f"does not reverse on the head: {where}") from error
+    if git.text("write-tree") == solution:
+        raise _IrreversibleError("the head does not have the change any more")
     for path in candidate.paths("docs", "config", "other"):
         _back_out_leniently(git, candidate, path, solution)
     base = git.text("write-tree")
