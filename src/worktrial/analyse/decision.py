@@ -1,0 +1,192 @@
+"""The one sentence a run ends in: which agent to take, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from worktrial.analyse.summary import AgentSummary, Lead, RunSummary
+from worktrial.analyse.words import UNKNOWN, count, listing, p_value, percent, points
+
+if TYPE_CHECKING:
+    from worktrial.analyse.intervals import Rate
+
+SMOKE_TEST_TASKS = 20
+"""Below this, 20 tasks with a trial each could only show differences of 32 points: nothing to decide by."""
+
+Level = Literal[
+    "untrustworthy",
+    "no_data",
+    "controls_only",
+    "unfinished",
+    "smoke_test",
+    "one_agent",
+    "not_established",
+    "established",
+]
+"""*unfinished*: trials are missing. Looking again and again at a growing run and stopping at the first p below .05
+raises false alarms many times over, so nothing is established before its end."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the run says, and how sure that is."""
+
+    level: Level
+    headline: str
+    """What was found, without the final full stop."""
+    certainty: str
+    """How sure that is and why, in the same sentence."""
+    agent: str | None = None
+    """The agent to take; None unless the level is *established*."""
+
+    @property
+    def sentence(self) -> str:
+        """The whole decision in one sentence."""
+        return f"{self.headline} \N{EN DASH} {self.certainty}."
+
+
+def decide(summary: RunSummary) -> Decision:
+    """Return the decision that the run allows, never a stronger one."""
+    if broken := broken_controls(summary):
+        reasons = "; ".join(reason for reason, _ in broken)
+        tasks = sorted({task for _, found in broken for task in found})
+        return Decision(
+            "untrustworthy",
+            f"Don't trust these numbers: {reasons}",
+            f"mend or drop these tasks before reading on: {listing(tasks)}{_pending(summary)}",
+        )
+    graded = [(agent, agent.rate) for agent in summary.contenders if agent.rate]
+    if summary.lead:
+        return _between(summary, summary.lead)
+    if graded:
+        return _alone(summary, *graded[0])
+    if summary.contenders or not any(agent.rate for agent in summary.controls):
+        return Decision("no_data", "Nothing to decide yet", f"no trial of a contender is graded{_pending(summary)}")
+    results = [f"{agent.name} solved {percent(_mean(agent))}" for agent in summary.controls if agent.rate]
+    most = max(agent.rate.tasks for agent in summary.controls if agent.rate)
+    return Decision(
+        "controls_only",
+        f"Controls only: on {count(most, 'task')}, {listing(results)}",
+        f"as it must be; add an agent with --agent to try one{_pending(summary)}",
+    )
+
+
+def broken_controls(summary: RunSummary) -> list[tuple[str, list[str]]]:
+    """Return, for each control that did not do as it must, what it did and the tasks in question."""
+    wrong = {
+        "oracle": ("not_solved", "the landed change itself fails"),
+        "nop": ("solved", "changing nothing solves"),
+    }
+    found: list[tuple[str, list[str]]] = []
+    for agent in summary.controls:
+        outcome, what = wrong.get(agent.config.kind, ("", ""))
+        tasks = sorted({row.task for row in summary.rows if row.agent == agent.name and row.outcome == outcome})
+        if tasks and agent.rate:
+            found.append((f"{what} {len(tasks)} of {count(agent.rate.tasks, 'task')} ({agent.name})", tasks))
+    return found
+
+
+def caveats(summary: RunSummary) -> list[str]:
+    """Return what a reader has to know before leaning on the figures, the weightiest first."""
+    found = []
+    if missing := summary.count("unfinished"):
+        found.append(f"The run is not finished: {missing:,} of {count(len(summary.rows), 'trial')} are missing.")
+    if ungraded := summary.count("ungraded"):
+        verb = "has no verdict and is" if ungraded == 1 else "have no verdict and are"
+        found.append(f"{count(ungraded, 'trial')} {verb} left out; grade with: worktrial grade RUN.")
+    if failed := summary.count("infrastructure"):
+        found.append(f"{count(failed, 'trial')} failed for reasons that are not the agent's and left the denominator.")
+    if 0 < len(summary.request.tasks) < SMOKE_TEST_TASKS:
+        found.append(f"With fewer than {SMOKE_TEST_TASKS} tasks this is a smoke test: it finds what is broken.")
+    kinds = {agent.config.kind for agent in summary.controls if agent.rate}
+    for kind, meaning in (("oracle", "can be solved"), ("nop", "are not solved by doing nothing")):
+        if kind not in kinds:
+            found.append(f"The control {kind} was not run: nothing here shows that the tasks {meaning}.")
+    if summary.request.trials == 1:
+        found.append("One trial per task does not show how much an agent varies from one attempt to the next.")
+    unknown = [agent.name for agent in summary.contenders if agent.cost.unknown]
+    if unknown:
+        found.append(f"Unknown is not zero: not every cost of {listing(unknown)} is known.")
+    if summary.lock.sandbox == "none":
+        found.append("The sandbox was off: agents could reach the network, the history and each other's work.")
+    return found
+
+
+def _between(summary: RunSummary, lead: Lead) -> Decision:
+    best, second, paired = lead.best, lead.second, lead.paired
+    if paired is None:
+        return Decision(
+            "not_established",
+            f"No winner yet: {_result(best)}",
+            f"{second.name} shares too few graded tasks with it to be compared{_pending(summary)}",
+        )
+    gap = points(paired.difference)
+    if gap == "0":
+        headline = f"{best.name} and {second.name} are level: {_result(best)}"
+    else:
+        word = "more" if paired.difference > 0 else "fewer"
+        headline = f"{_result(best)}, {_unsigned(paired.difference)} {word} than {second.name}"
+    figures = f"95% CI {points(paired.low)} to {points(paired.high)} points, {p_value(paired.p)}{_each(summary)}"
+    tail = _cost_clause(lead) + _pending(summary)
+    if summary.count("unfinished"):
+        return Decision(
+            "unfinished", f"So far, {headline}", f"no decision before the run is finished ({figures}){tail}"
+        )
+    if paired.tasks < SMOKE_TEST_TASKS:
+        certainty = f"{count(paired.tasks, 'task')} make a smoke test, not a decision ({figures}){tail}"
+        return Decision("smoke_test", f"Smoke test: {headline}", certainty)
+    if paired.established and paired.difference > 0:
+        found = headline.removeprefix(best.name)
+        return Decision("established", f"Take {best.name}: it{found}", f"established ({figures}){tail}", best.name)
+    shown = f"only differences of {_unsigned(paired.detectable)} or more would show in a run of this size"
+    return Decision("not_established", f"No winner yet: {headline}", f"not established ({figures}; {shown}){tail}")
+
+
+def _alone(summary: RunSummary, agent: AgentSummary, rate: Rate) -> Decision:
+    interval = f"95% CI {percent(rate.low)} to {percent(rate.high)}{_each(summary)}"
+    if summary.count("unfinished"):
+        why = f"the run is not finished ({interval}){_pending(summary)}"
+        return Decision("unfinished", f"So far, {_result(agent)}", why)
+    if rate.tasks < SMOKE_TEST_TASKS:
+        why = f"fewer than {SMOKE_TEST_TASKS} tasks do not decide ({interval}){_pending(summary)}"
+        return Decision("smoke_test", f"Smoke test: {_result(agent)}", why)
+    why = f"{interval}; nothing to compare it with: add another --agent{_pending(summary)}"
+    return Decision("one_agent", _result(agent), why)
+
+
+def _result(agent: AgentSummary) -> str:
+    return f"{agent.name} solved {percent(_mean(agent))} of {count(agent.rate.tasks if agent.rate else 0, 'task')}"
+
+
+def _each(summary: RunSummary) -> str:
+    return f", {summary.request.trials} trials a task" if summary.request.trials > 1 else ""
+
+
+def _unsigned(difference: float) -> str:
+    number = points(difference).lstrip("+\N{MINUS SIGN}")
+    return f"{number} point" if number == "1" else f"{number} points"
+
+
+def _mean(agent: AgentSummary) -> float | None:
+    return agent.rate.mean if agent.rate else None
+
+
+def _cost_clause(lead: Lead) -> str:
+    """Say what the better one costs in terms of the other, where both are known and worth a word."""
+    own, other = lead.best.cost_per_trial_usd, lead.second.cost_per_trial_usd
+    if own is None or other is None:
+        return f"; cost {UNKNOWN}" if own is None and other is None else ""
+    if own <= 0 or other <= 0:
+        return ""
+    ratio = own / other
+    if 0.9 < ratio < 1.1:
+        return "; at the same cost"
+    return f"; at {ratio:.1f} times the cost" if ratio >= 0.1 else "; at less than a tenth of the cost"
+
+
+def _pending(summary: RunSummary) -> str:
+    missing, ungraded = summary.count("unfinished"), summary.count("ungraded")
+    parts = [f"{missing:,} of {count(len(summary.rows), 'trial')} not finished"] if missing else []
+    parts += [f"{ungraded:,} not graded"] if ungraded else []
+    return "".join(f"; {part}" for part in parts)

@@ -1,0 +1,293 @@
+"""A run in figures: one row per trial, sums per agent, and the comparison of the best two."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from worktrial.errors import FormatError
+from worktrial.formats.run import AgentConfig, RunLock, RunRequest
+from worktrial.formats.trial import Trial
+from worktrial.formats.verdict import Verdict
+from worktrial.store.files import read_model
+from worktrial.store.run import RunDir, TrialDir
+
+if TYPE_CHECKING:
+    from worktrial.analyse.intervals import Outcomes, Rate
+    from worktrial.analyse.paired import Paired
+
+Outcome = Literal["solved", "not_solved", "infrastructure", "ungraded", "unfinished"]
+"""*ungraded*: attempted, but no verdict yet (or the money ran out). *unfinished*: no attempt came to its end.
+Only the first two are in the denominator."""
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """What tables say of one trial."""
+
+    agent: str
+    task: str
+    n: int
+    outcome: Outcome
+    cause: str = ""
+    """Machine-readable, of the verdict or else of the attempt's end; empty when solved."""
+    detail: str = ""
+    started_at: datetime | None = None
+    cost_usd: float | None = None
+    """None is unknown."""
+    agent_s: float | None = None
+    """Wall-clock seconds of the agent's part; None is unknown."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What all attempts of an agent cost, those of retried, killed and failed trials included."""
+
+    attempts: int
+    known_usd: float
+    """Sum over the attempts whose cost is known: a lower bound when some are not."""
+    unknown: int
+    """Attempts whose cost is unknown."""
+
+    @property
+    def total_usd(self) -> float | None:
+        """The sum, or None when the cost of any attempt is unknown or there was none."""
+        return self.known_usd if self.attempts and not self.unknown else None
+
+
+@dataclass(frozen=True)
+class AgentSummary:
+    """One agent over the whole run."""
+
+    config: AgentConfig
+    control: bool
+    """Whether it measures the suite and is no contender."""
+    tasks: int
+    """Tasks with at least one finished trial."""
+    trials: int
+    """Finished trials: every attempt that came to its end, whatever the end."""
+    solved: int
+    infrastructure: int
+    ungraded: int
+    unfinished: int
+    rate: Rate | None
+    """None when no trial is graded."""
+    cost: Cost
+    agent_s_median: float | None
+    """Over finished trials that are not infrastructure failures; None when there is none."""
+    agent_s_total: float
+    input_tokens: int | None
+    """Sum over finished trials; None when unknown for any of them."""
+    output_tokens: int | None
+
+    @property
+    def name(self) -> str:
+        """The agent's name, unique within the run."""
+        return self.config.name
+
+    @property
+    def cost_per_trial_usd(self) -> float | None:
+        """Cost of all attempts divided by the finished trials; None is unknown."""
+        total = self.cost.total_usd
+        return None if total is None or not self.trials else total / self.trials
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The best contender against the runner-up."""
+
+    best: AgentSummary
+    second: AgentSummary
+    paired: Paired | None
+    """Best minus second; None when they share fewer than two graded tasks."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What `run --json` and `report` say of a run."""
+
+    request: RunRequest
+    lock: RunLock
+    agents: tuple[AgentSummary, ...]
+    """In the order they were asked for."""
+    rows: tuple[TrialRow, ...]
+    """Every trial that was asked for, finished or not, by agent, task and number."""
+    lead: Lead | None
+    """None with fewer than two contenders that have a graded trial."""
+
+    @property
+    def contenders(self) -> list[AgentSummary]:
+        """The agents that are not controls, the highest rate first, those without one last."""
+        chosen = [agent for agent in self.agents if not agent.control]
+        return sorted(chosen, key=lambda agent: (-(agent.rate.mean if agent.rate else -1.0), agent.name))
+
+    @property
+    def controls(self) -> list[AgentSummary]:
+        """The controls, as asked for."""
+        return [agent for agent in self.agents if agent.control]
+
+    def count(self, *outcomes: Outcome) -> int:
+        """Return how many trials ended in any of `outcomes`."""
+        return sum(row.outcome in outcomes for row in self.rows)
+
+
+def summarise(run: RunDir, controls: Collection[str]) -> RunSummary:
+    """Read every trial of `run` once and sum up.
+
+    `controls` are the kinds of agent that measure the suite (`worktrial.agents.CONTROLS`). Raises `FormatError` naming
+    the file when one is torn or is not of the trial whose folder it lies in.
+    """
+    request, lock = run.request(), run.lock()
+    rows: list[TrialRow] = []
+    agents = []
+    for config in request.agents:
+        own = [read_row(trial) for trial in _trial_dirs(run, request, config)]
+        cost = _cost(own, _set_aside(run, request, config), free=config.kind in controls)
+        agents.append(_agent(config, config.kind in controls, own, cost, request))
+        rows += own
+    return RunSummary(request, lock, tuple(agents), tuple(rows), _lead(agents, rows, request))
+
+
+def agents_json(summary: RunSummary) -> dict[str, Any]:
+    """Return what `--json` prints.
+
+    `solved` counts trials; `rate` (0..1) and `ci95` ([low, high]) are null without a graded trial.
+    """
+    return {
+        "agents": {
+            agent.name: {
+                "tasks": agent.tasks,
+                "trials": agent.trials,
+                "solved": agent.solved,
+                "rate": agent.rate.mean if agent.rate else None,
+                "ci95": [agent.rate.low, agent.rate.high] if agent.rate else None,
+                "infrastructure": agent.infrastructure,
+            }
+            for agent in summary.agents
+        }
+    }
+
+
+def read_row(trial_dir: TrialDir) -> TrialRow:
+    """Return the row of one trial."""
+    trial = trial_dir.trial()
+    if trial is None:
+        return TrialRow(trial_dir.agent, trial_dir.task, trial_dir.n, "unfinished")
+    if (trial.agent, trial.task, trial.n) != (trial_dir.agent, trial_dir.task, trial_dir.n):
+        raise FormatError(
+            f"{trial_dir.path / 'trial.json'} is not of this trial",
+            cause=f"it says {trial.agent}/{trial.task}/{trial.n}",
+            hint="put the folder back where it was, or delete it and run again",
+        )
+    verdict = trial_dir.verdict()
+    outcome = outcome_of(trial, verdict)
+    # What the attempt ended with explains an ungraded or failed trial better than silence does.
+    cause = (verdict.cause if verdict else "") or (trial.cause or trial.ended if outcome != "solved" else "")
+    silent = trial.usage.requests == 0 and trial.usage.cost_usd is None
+    return TrialRow(
+        trial.agent,
+        trial.task,
+        trial.n,
+        outcome,
+        cause=cause,
+        detail=(verdict.detail if verdict else "") or trial.detail,
+        started_at=trial.started_at,
+        cost_usd=trial.usage.cost_usd,
+        agent_s=trial.timings.agent_s,
+        input_tokens=None if silent else trial.usage.input_tokens,
+        output_tokens=None if silent else trial.usage.output_tokens,
+    )
+
+
+def outcome_of(trial: Trial, verdict: Verdict | None) -> Outcome:
+    """Return how a finished trial counts; a verdict goes before what the attempt said of itself."""
+    if verdict is not None:
+        return verdict.outcome
+    return "infrastructure" if trial.ended == "infrastructure" else "ungraded"
+
+
+def _trial_dirs(run: RunDir, request: RunRequest, config: AgentConfig) -> Iterable[TrialDir]:
+    for task in request.tasks:
+        for n in range(1, request.trials + 1):
+            yield run.trial_dir(config.name, task, n)
+
+
+def _set_aside(run: RunDir, request: RunRequest, config: AgentConfig) -> list[float | None]:
+    """Return the costs of attempts that were moved aside; None for those that are unknown."""
+    costs: list[float | None] = []
+    for task in request.tasks:
+        for folder in sorted(run.trial_dir(config.name, task, 1).path.parent.glob("*.attempt-*")):
+            path = folder / "trial.json"
+            costs.append(read_model(path, Trial, "trial").usage.cost_usd if path.exists() else None)
+    return costs
+
+
+def _cost(rows: list[TrialRow], set_aside: list[float | None], *, free: bool) -> Cost:
+    attempts = [row.cost_usd for row in rows if row.outcome != "unfinished"] + set_aside
+    if free:
+        # Controls call no model: that a killed one left no bill is no riddle.
+        attempts = [cost or 0.0 for cost in attempts]
+    known = [cost for cost in attempts if cost is not None]
+    return Cost(len(attempts), sum(known), len(attempts) - len(known))
+
+
+def _agent(config: AgentConfig, control: bool, rows: list[TrialRow], cost: Cost, request: RunRequest) -> AgentSummary:
+    from worktrial.analyse.intervals import solve_rate
+
+    finished = [row for row in rows if row.outcome != "unfinished"]
+    seconds = [row.agent_s for row in finished if row.agent_s is not None and row.outcome != "infrastructure"]
+    return AgentSummary(
+        config=config,
+        control=control,
+        tasks=len({row.task for row in finished}),
+        trials=len(finished),
+        solved=sum(row.outcome == "solved" for row in rows),
+        infrastructure=sum(row.outcome == "infrastructure" for row in rows),
+        ungraded=sum(row.outcome == "ungraded" for row in rows),
+        unfinished=len(rows) - len(finished),
+        rate=solve_rate(outcomes(rows, request)),
+        cost=cost,
+        agent_s_median=statistics.median(seconds) if seconds else None,
+        agent_s_total=sum(row.agent_s or 0.0 for row in finished),
+        input_tokens=_sum_known(row.input_tokens for row in finished),
+        output_tokens=_sum_known(row.output_tokens for row in finished),
+    )
+
+
+def outcomes(rows: list[TrialRow], request: RunRequest) -> Outcomes:
+    """Return one agent's rows as an array of shape (tasks, trials): 1 solved, 0 not solved, NaN anything else."""
+    import numpy as np
+
+    value = {"solved": 1.0, "not_solved": 0.0}
+    flat = np.array([value.get(row.outcome, np.nan) for row in rows], dtype=np.float64)
+    return flat.reshape(len(request.tasks), request.trials)
+
+
+def _lead(agents: list[AgentSummary], rows: list[TrialRow], request: RunRequest) -> Lead | None:
+    from worktrial.analyse.paired import compare
+
+    ranked = sorted(
+        ((agent.rate.mean, agent) for agent in agents if agent.rate and not agent.control),
+        key=lambda pair: (-pair[0], pair[1].name),
+    )
+    if len(ranked) < 2:
+        return None
+    (_, best), (_, second) = ranked[:2]
+    first, other = (outcomes([row for row in rows if row.agent == agent.name], request) for agent in (best, second))
+    return Lead(best, second, compare(first, other))
+
+
+def _sum_known(values: Iterable[int | None]) -> int | None:
+    total = 0
+    empty = True
+    for value in values:
+        if value is None:
+            return None
+        total += value
+        empty = False
+    return None if empty else total

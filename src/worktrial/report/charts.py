@@ -1,0 +1,67 @@
+"""Charts as SVG in percent of their width, so that they fit any screen; the figures stand beside them as text."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from worktrial.analyse.intervals import Rate
+from worktrial.analyse.paired import Paired
+from worktrial.analyse.words import percent, points
+
+_AXES = (0.1, 0.2, 0.3, 0.5, 1.0)
+"""How far the axis of differences may reach to either side."""
+
+
+def rate_bar(rate: Rate | None) -> Markup:
+    """Return a solve rate as a bar with its 95% interval over it, on a scale of 0 to 100%."""
+    if rate is None:
+        return Markup('<svg class="bar" role="img" aria-label="no graded trial">{}</svg>').format(_grid())
+    label = f"{percent(rate.mean)}, 95% interval {percent(rate.low)} to {percent(rate.high)}"
+    mean, low, high = (f"{value * 100:.2f}%" for value in (rate.mean, rate.low, rate.high))
+    return Markup(
+        '<svg class="bar" role="img" aria-label="{label}">{grid}'
+        '<rect class="mean" x="0" y="7" width="{mean}" height="14"/>'
+        '<line class="ci" x1="{low}" x2="{high}" y1="14" y2="14"/>'
+        '<line class="cap" x1="{low}" x2="{low}" y1="9" y2="19"/>'
+        '<line class="cap" x1="{high}" x2="{high}" y1="9" y2="19"/>'
+        '<circle cx="{mean}" cy="14" r="4.5"/></svg>'
+    ).format(label=label, grid=_grid(), mean=mean, low=low, high=high)
+
+
+def rate_axis() -> Markup:
+    """Return the scale of the bars."""
+    ticks = Markup("").join(
+        Markup('<text x="{x}%" y="11" text-anchor="{anchor}">{x}%</text>').format(x=x, anchor=anchor)
+        for x, anchor in ((0, "start"), (25, "middle"), (50, "middle"), (75, "middle"), (100, "end"))
+    )
+    return Markup('<svg class="axis" aria-hidden="true">{}</svg>').format(ticks)
+
+
+def difference_bar(paired: Paired) -> Markup:
+    """Return a difference with its 95% interval, on a scale around zero: does the interval cross it?"""
+    reach = max(abs(paired.low), abs(paired.high))
+    limit = next(axis for axis in _AXES if axis >= reach)
+    middle, low, high = (f"{50 + value / limit * 50:.2f}%" for value in (paired.difference, paired.low, paired.high))
+    label = f"{points(paired.difference)} points, 95% interval {points(paired.low)} to {points(paired.high)}"
+    ticks = Markup("").join(
+        Markup('<text x="{x}%" y="44" text-anchor="{anchor}">{text}</text>').format(x=x, anchor=anchor, text=text)
+        for x, anchor, text in (
+            (0, "start", points(-limit)),
+            (50, "middle", "0"),
+            (100, "end", f"{points(limit)} points"),
+        )
+    )
+    return Markup(
+        '<svg class="difference" role="img" aria-label="{label}">'
+        '<line class="base" x1="0" x2="100%" y1="16" y2="16"/><line class="zero" x1="50%" x2="50%" y1="0" y2="32"/>'
+        '<line class="ci" x1="{low}" x2="{high}" y1="16" y2="16"/>'
+        '<line class="cap" x1="{low}" x2="{low}" y1="9" y2="23"/>'
+        '<line class="cap" x1="{high}" x2="{high}" y1="9" y2="23"/>'
+        '<circle cx="{middle}" cy="16" r="6"/>{ticks}</svg>'
+    ).format(label=label, low=low, high=high, middle=middle, ticks=ticks)
+
+
+def _grid() -> Markup:
+    return Markup("").join(
+        Markup('<line class="rule" x1="{x}%" x2="{x}%" y1="0" y2="28"/>').format(x=x) for x in (0, 25, 50, 75, 100)
+    )

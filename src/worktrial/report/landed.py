@@ -1,0 +1,97 @@
+"""What the report reads of the suite: prompts, landed diffs and expected tests; a suite may have moved or changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from worktrial.errors import FormatError
+from worktrial.formats.suite import SuiteInfo
+from worktrial.formats.task import Task
+from worktrial.report.diffs import FileDiff, parse
+from worktrial.report.text import Excerpt, shorten
+from worktrial.store.suite import Suite
+
+PROMPT_CHARACTERS = 40_000
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """One task as pages show it; all but `id` is empty when the suite no longer holds it."""
+
+    id: str
+    title: str = ""
+    """First line of the prompt."""
+    task: Task | None = None
+    prompt: Excerpt | None = None
+    landed: tuple[FileDiff, ...] = ()
+
+    def class_of(self, test: str) -> str:
+        """Return in which class of expected tests `test` is; empty when unknown."""
+        if self.task is not None:
+            for name, tests in self.tests():
+                if test in tests:
+                    return name
+        return ""
+
+    def tests(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the expected tests by class, the deciding ones first; empty classes left out."""
+        if self.task is None:
+            return []
+        expected = self.task.tests
+        classes = [
+            ("fail to pass", expected.fail_to_pass),
+            ("missing to pass", expected.missing_to_pass),
+            ("skip to pass", expected.skip_to_pass),
+            ("pass to pass", expected.pass_to_pass),
+        ]
+        return [(name, tests) for name, tests in classes if tests]
+
+
+class Landed:
+    """The suite of a run, as far as it is still there."""
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self.name = path.name
+        self.info: SuiteInfo | None = None
+        self.problem = ""
+        """Why the suite can't be shown, or not relied on; for people, empty when all is well."""
+        self._suite: Suite | None = None
+        try:
+            suite = Suite.open(path)
+            self.info = suite.info()
+            self._suite = suite
+        except FormatError as error:
+            self.problem = f"The suite can't be read, so prompts and landed diffs are missing here: {error.message}."
+            return
+        self.name = self.info.name
+        try:
+            if suite.digest() != digest:
+                self.problem = "The suite has changed since this run: prompts and landed diffs are those of today."
+        except OSError as error:
+            self.problem = f"Part of the suite can't be read: {error.strerror}."
+
+    def task(self, task: str) -> TaskView:
+        """Return what there is of a task. Raises `FormatError` when its files are there but torn."""
+        if self._suite is None or not self._suite.task_dir(task).is_dir():
+            return TaskView(task)
+        prompt = self._suite.prompt(task)
+        return TaskView(
+            task,
+            title=title_of(prompt),
+            task=self._suite.task(task),
+            prompt=shorten(prompt, PROMPT_CHARACTERS),
+            landed=tuple(parse(self._suite.patch(task, "solution"))),
+        )
+
+    def title(self, task: str) -> str:
+        """Return the first line of a task's prompt; empty when there is none."""
+        if self._suite is None or not (self._suite.task_dir(task) / "prompt.md").is_file():
+            return ""
+        return title_of(self._suite.prompt(task))
+
+
+def title_of(prompt: str, most: int = 90) -> str:
+    """Return the first line of a prompt that says anything, for lists."""
+    line = next((line.strip("# \t") for line in prompt.splitlines() if line.strip("# \t")), "")
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"

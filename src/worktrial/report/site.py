@@ -1,0 +1,134 @@
+"""The report as a folder: built beside its place and put there when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from worktrial.agents import CONTROLS
+from worktrial.analyse.decision import Decision, decide
+from worktrial.analyse.summary import RunSummary, TrialRow, summarise
+from worktrial.errors import FormatError, UsageError
+from worktrial.formats.run import RunRequest
+from worktrial.report.landed import Landed
+from worktrial.report.overview import index_page, report_json
+from worktrial.report.pages import Shown, task_page, trial_page
+from worktrial.report.render import asset
+from worktrial.store.files import writing
+from worktrial.store.run import RunDir
+
+_OWN = {"index.html", "report.json", "assets", "tasks", "trials"}
+"""All that lies at the top of a report."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A report that was written."""
+
+    index: Path
+    summary: RunSummary
+    decision: Decision
+
+
+def build(run: RunDir, out: Path) -> Built:
+    """Write the report of `run` to the folder `out`, replacing an earlier report there.
+
+    Raises `UsageError` when `out` holds anything else, `FormatError` when a file of the run is torn, `StorageError`
+    when writing fails; `out` is then as it was.
+    """
+    out = out.resolve()
+    check_target(out)
+    request = run.request()
+    check_names(request)
+    summary = summarise(run, CONTROLS)
+    decision = decide(summary)
+    landed = Landed(Path(request.suite), summary.lock.suite_digest)
+    with replacing(out) as folder:
+        _write(folder / "assets" / "report.css", asset("report.css"))
+        _write(folder / "index.html", index_page(summary, decision, landed))
+        _write(folder / "report.json", json.dumps(report_json(summary, decision, landed), indent=1) + "\n")
+        for path, page in _task_pages(run, summary, landed):
+            _write(folder / path, page)
+    return Built(out / "index.html", summary, decision)
+
+
+def _task_pages(run: RunDir, summary: RunSummary, landed: Landed) -> Iterator[tuple[Path, str]]:
+    """Yield path and content of the pages of every task and its trials, one at a time."""
+    by_task: dict[str, list[TrialRow]] = defaultdict(list)
+    for row in summary.rows:
+        by_task[row.task].append(row)
+    for task in summary.request.tasks:
+        shown, rows = Shown.of(landed.task(task)), by_task[task]
+        yield Path("tasks", f"{task}.html"), task_page(shown, summary, rows)
+        for row in rows:
+            if row.outcome != "unfinished":
+                folder = run.trial_dir(row.agent, row.task, row.n)
+                yield Path("trials", row.agent, task, f"{row.n}.html"), trial_page(shown, summary, row, rows, folder)
+
+
+def check_names(request: RunRequest) -> None:
+    """Raise `FormatError` for names that would lead out of the report's folder, or into each other's pages."""
+    for what, names in (("agent", [agent.name for agent in request.agents]), ("task", list(request.tasks))):
+        for name in names:
+            if not name or name.startswith(".") or set(name) & set("/\\\0"):
+                raise FormatError(f"run.toml names {what} {name!r}", cause="that is no name for a folder")
+        if len(set(names)) < len(names):
+            raise FormatError(f"run.toml names an {what} twice" if what == "agent" else "run.toml names a task twice")
+
+
+def check_target(out: Path) -> None:
+    """Raise `UsageError` unless `out` is absent, empty, or an earlier report and nothing besides."""
+    hint = "give --out a new folder; nothing was written"
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"{out} is a file, not a folder", hint=hint)
+    names = {path.name for path in out.iterdir()}
+    if names and not _is_report(out):
+        raise UsageError(f"won't write over {out}", cause="it is not empty and not an earlier report", hint=hint)
+    if others := sorted(names - _OWN):
+        raise UsageError(f"won't write over {out}", cause=f"besides a report it holds {others[0]}", hint=hint)
+
+
+def _is_report(folder: Path) -> bool:
+    try:
+        value = json.loads((folder / "report.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(value, dict) and str(value.get("format")).startswith("worktrial/report@")
+
+
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `target` that takes its place when the block ends, and goes when it fails."""
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        part, old = scratch / "new", scratch / "old"
+        with writing(target):
+            part.mkdir()
+        yield part
+        with writing(target):
+            if target.exists():
+                target.rename(old)
+            try:
+                part.rename(target)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    old.rename(target)
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write(path: Path, text: str) -> None:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8", "replace")

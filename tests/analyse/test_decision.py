@@ -1,0 +1,146 @@
+"""The sentence of decision: never stronger than the run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.report.fakerun import CONTROLS, FakeTrial, agent, by_chance, control, make_run, make_suite, simple_tasks
+
+from worktrial.agents import CONTROLS as KINDS
+from worktrial.analyse.decision import Decision, caveats, decide
+from worktrial.analyse.summary import RunSummary, summarise
+from worktrial.formats.run import AgentConfig
+
+Solves = Callable[[AgentConfig, str, int], bool | FakeTrial]
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> Callable[..., RunSummary]:
+    """Return the summary of a run in which `solves` says what the contenders solve."""
+
+    def make(names: list[str], tasks: int, solves: Solves, *, trials: int = 1, controls: bool = True) -> RunSummary:
+        def outcome(config: AgentConfig, task: str, n: int) -> FakeTrial:
+            found = solves(config, task, n)
+            if isinstance(found, FakeTrial):
+                return found
+            if config.kind in KINDS:
+                return control(config)
+            return FakeTrial("solved" if found else "not_solved")
+
+        suite = make_suite(tmp_path / "suite", simple_tasks(tasks))
+        agents = [agent(name) for name in names] + (CONTROLS if controls else [])
+        return summarise(make_run(tmp_path / "run", suite, agents, trials, outcome), KINDS)
+
+    return make
+
+
+Make = Callable[..., RunSummary]
+
+
+def number(task: str) -> int:
+    return int(task[:2])
+
+
+def text(decision: Decision) -> str:
+    return f"{decision.level}: {decision.sentence}"
+
+
+def test_a_large_lead_over_many_tasks_is_established(summary: Make) -> None:
+    solves = {"alpha": 9, "beta": 21}
+    decision = decide(summary(["alpha", "beta"], 24, lambda config, task, n: number(task) < solves.get(config.name, 0)))
+    assert text(decision).startswith(
+        "established: Take beta: it solved 88% of 24 tasks, 50 points more than alpha \u2013 established"
+    )
+    assert decision.agent == "beta"
+    assert "at the same cost" in decision.sentence
+
+
+def test_a_small_lead_is_not_and_the_sentence_says_what_could_have_been_seen(summary: Make) -> None:
+    solves = {"alpha": 12, "beta": 13}
+    decision = decide(summary(["alpha", "beta"], 24, lambda config, task, n: number(task) < solves.get(config.name, 0)))
+    assert text(decision).startswith("not_established: No winner yet: beta solved 54%")
+    assert re.search(r"only differences of \d+ points or more would show", decision.sentence)
+    assert decision.agent is None
+
+
+def test_agents_that_solve_the_same_are_level(summary: Make) -> None:
+    decision = decide(summary(["alpha", "beta"], 24, lambda config, task, n: number(task) < 12))
+    assert "alpha and beta are level" in decision.sentence
+    assert decision.level == "not_established"
+
+
+def test_fewer_than_20_tasks_are_a_smoke_test_whatever_p_says(summary: Make) -> None:
+    decision = decide(summary(["alpha", "beta"], 15, lambda config, task, n: config.name == "beta"))
+    assert text(decision).startswith("smoke_test: Smoke test: beta solved 100%")
+    assert "p < .001" in decision.sentence
+
+
+def test_one_agent_alone_gets_its_rate_and_interval(summary: Make) -> None:
+    decision = decide(summary(["alpha"], 24, lambda config, task, n: number(task) < 15))
+    assert text(decision).startswith("one_agent: alpha solved 62% of 24 tasks \u2013 95% CI 42% to 80%")
+
+
+def test_controls_alone_ask_for_an_agent(summary: Make) -> None:
+    decision = decide(summary([], 24, lambda config, task, n: False))
+    assert decision.level == "controls_only"
+    assert "oracle solved 100% and nop solved 0%" in decision.sentence
+    assert "--agent" in decision.sentence
+
+
+def test_an_oracle_that_fails_makes_the_numbers_untrustworthy_and_names_the_tasks(summary: Make) -> None:
+    def solves(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
+        if config.kind == "oracle" and number(task) == 3:
+            return FakeTrial("not_solved")
+        return config.name == "beta"
+
+    decision = decide(summary(["alpha", "beta"], 24, solves))
+    assert text(decision).startswith("untrustworthy: Don't trust these numbers")
+    assert "the landed change itself fails 1 of 24 tasks" in decision.sentence
+    assert "03-close-the-pager's" in decision.sentence
+
+
+def test_a_nop_that_solves_makes_the_numbers_untrustworthy(summary: Make) -> None:
+    decision = decide(summary([], 5, lambda config, task, n: FakeTrial() if config.kind == "nop" else control(config)))
+    assert "changing nothing solves 5 of 5 tasks (nop)" in decision.sentence
+
+
+def test_infrastructure_failures_of_the_oracle_are_no_fault_of_the_tasks(summary: Make) -> None:
+    def solves(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
+        return FakeTrial("infrastructure") if config.kind == "oracle" and number(task) == 3 else True
+
+    assert decide(summary(["alpha"], 24, solves)).level == "one_agent"
+
+
+def test_nothing_is_established_before_the_run_is_finished(summary: Make) -> None:
+    def solves(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
+        return FakeTrial("unfinished") if number(task) > 24 else config.name == "beta"
+
+    made = summary(["alpha", "beta"], 30, solves)
+    decision = decide(made)
+    assert decision.level == "unfinished"
+    assert decision.agent is None
+    assert "20 of 120 trials not finished" in decision.sentence
+    assert any("not finished" in caveat for caveat in caveats(made))
+
+
+def test_a_run_with_nothing_graded_decides_nothing(summary: Make) -> None:
+    decision = decide(summary(["alpha"], 24, lambda config, task, n: FakeTrial("ungraded"), controls=False))
+    assert decision.level == "no_data"
+    assert "24 not graded" in decision.sentence
+
+
+def test_a_run_without_controls_says_what_that_leaves_open(summary: Make) -> None:
+    found = caveats(summary(["alpha"], 24, lambda config, task, n: True, controls=False))
+    assert sum("was not run" in caveat for caveat in found) == 2
+
+
+def test_the_dearer_agent_is_said_to_be_so(tmp_path: Path) -> None:
+    suite = make_suite(tmp_path / "suite", simple_tasks(24))
+    outcomes = by_chance({"alpha": 0.1, "beta": 1.0}, {"alpha": 0.1, "beta": 0.5})
+    agents = [agent("alpha"), agent("beta")]
+    decision = decide(summarise(make_run(tmp_path / "run", suite, agents, 2, outcomes), KINDS))
+    assert re.search(r"at [3-7]\.\d times the cost", decision.sentence)
+    assert "2 trials a task" in decision.sentence

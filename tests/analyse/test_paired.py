@@ -1,0 +1,122 @@
+"""Comparing two agents on the tasks both were graded on."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+
+from worktrial.analyse.paired import (
+    EXACT_TASKS,
+    compare,
+    detectable_difference,
+    difference_interval,
+    sign_flip_p,
+)
+
+THIRDS = st.integers(-3, 3).map(lambda n: n / 3)
+
+
+@given(st.lists(THIRDS, min_size=2, max_size=9))
+def test_the_exact_test_agrees_with_trying_every_flip(values: list[float]) -> None:
+    differences = np.array(values)
+    sums = [
+        abs(sum(s * v for s, v in zip(signs, values, strict=True)))
+        for signs in itertools.product((1, -1), repeat=len(values))
+    ]
+    expected = np.mean(np.array(sums) >= abs(sum(values)) - 1e-9)
+    assert sign_flip_p(differences) == pytest.approx(expected)
+
+
+@given(st.integers(0, 8), st.integers(0, 8))
+def test_one_trial_per_task_gives_mcnemars_exact_test(better: int, worse: int) -> None:
+    differences = np.array([1.0] * better + [-1.0] * worse + [0.0] * 5)
+    expected = mcnemar([[3, better], [worse, 2]], exact=True).pvalue
+    assert sign_flip_p(differences) == pytest.approx(min(1.0, float(expected)))
+
+
+def test_many_tasks_agree_with_scipys_permutation_test() -> None:
+    random = np.random.default_rng(3)
+    differences = random.normal(0.12, 0.5, 40)
+    assert np.sum(differences != 0) > EXACT_TASKS
+    expected = stats.permutation_test(
+        (differences, np.zeros(40)), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=20_000, rng=5
+    ).pvalue
+    assert sign_flip_p(differences) == pytest.approx(float(expected), abs=0.01)
+
+
+@settings(max_examples=15)
+@given(st.lists(THIRDS, min_size=20, max_size=40), st.randoms(use_true_random=False))
+def test_neither_the_order_of_tasks_nor_that_of_agents_changes_p(values: list[float], random: object) -> None:
+    shuffled = list(values)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    differences = np.array(values)
+    assert sign_flip_p(np.array(shuffled)) == sign_flip_p(differences) == sign_flip_p(-differences)
+
+
+@given(st.lists(THIRDS, min_size=2, max_size=60))
+def test_the_interval_has_a_width_and_holds_the_difference(values: list[float]) -> None:
+    differences = np.array(values)
+    low, high = difference_interval(differences)
+    assert -1 <= low < high <= 1
+    assert low - 1e-9 <= np.mean(differences) <= high + 1e-9
+
+
+def test_with_many_tasks_the_interval_is_that_of_the_paired_t_test() -> None:
+    differences = np.random.default_rng(4).normal(0.1, 0.4, 2000)
+    expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert difference_interval(differences) == pytest.approx((expected.low, expected.high), abs=5e-4)
+
+
+@pytest.mark.parametrize(("tasks", "trials"), [(10, 1), (20, 1), (20, 3), (50, 3)])
+def test_the_interval_covers_the_true_difference_in_at_least_93_of_100_runs(tasks: int, trials: int) -> None:
+    random = np.random.default_rng(tasks + trials)
+    for first, second in ((0.5, 0.5), (0.95, 0.7), (0.3, 0.1), (0.98, 0.98)):
+        for alike in (0.5, 5.0):
+            chances = [random.beta(p * alike, (1 - p) * alike, (1500, tasks)) for p in (first, second)]
+            means = [random.binomial(trials, chance) / trials for chance in chances]
+            found = [difference_interval(run) for run in means[0] - means[1]]
+            assert np.mean([low <= first - second <= high for low, high in found]) >= 0.93 - 2 * 0.0066
+
+
+def test_equal_agents_are_told_apart_in_at_most_one_run_in_twenty() -> None:
+    random = np.random.default_rng(8)
+    alarms = []
+    for _ in range(600):
+        chance = random.beta(1, 1, (14, 1))
+        first, second = ((random.random((14, 3)) < chance).astype(float) for _ in range(2))
+        paired = compare(first, second)
+        alarms.append(paired is not None and paired.established)
+    assert np.mean(alarms) <= 0.055
+
+
+def test_a_true_difference_of_the_detectable_size_is_found_four_times_in_five() -> None:
+    random = np.random.default_rng(9)
+    spread, tasks = 0.3, 40
+    wanted = float(np.median([detectable_difference(random.normal(0, spread, tasks)) for _ in range(200)]))
+    found = [stats.ttest_1samp(random.normal(wanted, spread, tasks), 0).pvalue < 0.05 for _ in range(2000)]
+    # The steadied spread makes the promise a little cautious.
+    assert 0.76 <= np.mean(found) <= 0.9
+
+
+def test_only_tasks_graded_for_both_are_compared() -> None:
+    nan = np.nan
+    first = np.array([[1, 1], [1, nan], [nan, nan], [0, 1]])
+    second = np.array([[0, 0], [nan, nan], [1, 1], [0, 0]])
+    paired = compare(first, second)
+    assert paired is not None
+    assert paired.tasks == 2
+    assert paired.difference == pytest.approx(0.75)
+    assert compare(first[:2], second[:2]) is None
+
+
+def test_agents_that_never_differ_are_level_and_not_sure_to_be_the_same() -> None:
+    paired = compare(np.ones((20, 1)), np.ones((20, 1)))
+    assert paired is not None
+    assert (paired.difference, paired.p, paired.established) == (0.0, 1.0, False)
+    assert paired.low < -0.1 < 0.1 < paired.high

@@ -1,0 +1,126 @@
+"""What the files of a run add up to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.report.fakerun import CONTROLS, FakeTrial, Outcomes, agent, control, make_run, make_suite, simple_tasks
+
+from worktrial.agents import CONTROLS as KINDS
+from worktrial.analyse.summary import RunSummary, agents_json, summarise
+from worktrial.errors import FormatError
+from worktrial.formats.run import AgentConfig
+from worktrial.store.files import write_text
+from worktrial.store.run import RunDir
+
+ALPHA = agent("alpha")
+
+
+def run_of(folder: Path, agents: list[AgentConfig], outcomes: Outcomes, *, tasks: int = 4, trials: int = 2) -> RunDir:
+    suite = make_suite(folder / "suite", simple_tasks(tasks))
+    return make_run(folder / "run", suite, agents, trials, outcomes)
+
+
+def summary_of(folder: Path, outcomes: Outcomes, *, tasks: int = 4, trials: int = 2) -> RunSummary:
+    return summarise(run_of(folder, [ALPHA, *CONTROLS], outcomes, tasks=tasks, trials=trials), KINDS)
+
+
+def by_trial(*trials: FakeTrial) -> Outcomes:
+    """Give alpha's trials in order, the last one again and again."""
+    left = list(trials)
+
+    def outcome(config: AgentConfig, task: str, n: int) -> FakeTrial:
+        if config.kind in KINDS:
+            return control(config)
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return outcome
+
+
+def test_the_figures_of_json_count_trials_and_give_the_rate_of_task_means(tmp_path: Path) -> None:
+    lost = FakeTrial("not_solved")
+    failed = FakeTrial("infrastructure", cause="provider_error")
+    summary = summary_of(tmp_path, by_trial(FakeTrial(), failed, FakeTrial(), lost, lost, lost, failed, failed))
+    figures = agents_json(summary)["agents"]
+    assert list(figures) == ["alpha", "oracle", "nop"]
+    alpha = figures["alpha"]
+    assert alpha["rate"] == pytest.approx((1 + 0.5 + 0) / 3)
+    assert alpha["ci95"][0] < alpha["rate"] < alpha["ci95"][1]
+    assert {key: alpha[key] for key in ("tasks", "trials", "solved", "infrastructure")} == {
+        "tasks": 4,
+        "trials": 8,
+        "solved": 2,
+        "infrastructure": 3,
+    }
+    assert (figures["oracle"]["rate"], figures["nop"]["rate"]) == (1.0, 0.0)
+
+
+def test_an_agent_without_a_graded_trial_has_no_rate(tmp_path: Path) -> None:
+    alpha = agents_json(summary_of(tmp_path, by_trial(FakeTrial("infrastructure"))))["agents"]["alpha"]
+    assert (alpha["rate"], alpha["ci95"], alpha["infrastructure"]) == (None, None, 8)
+
+
+def test_trials_that_are_missing_or_not_graded_are_in_no_denominator(tmp_path: Path) -> None:
+    outcomes = by_trial(FakeTrial(), FakeTrial("ungraded"), FakeTrial("unfinished"))
+    alpha = summary_of(tmp_path, outcomes).contenders[0]
+    assert (alpha.trials, alpha.ungraded, alpha.unfinished) == (2, 1, 6)
+    assert alpha.rate is not None
+    assert (alpha.rate.mean, alpha.rate.trials) == (1.0, 1)
+
+
+def test_one_unknown_cost_makes_the_total_unknown_and_the_known_part_a_lower_bound(tmp_path: Path) -> None:
+    alpha = summary_of(tmp_path, by_trial(FakeTrial(cost_usd=None), FakeTrial(cost_usd=0.5))).contenders[0]
+    assert (alpha.cost.total_usd, alpha.cost_per_trial_usd) == (None, None)
+    assert (alpha.cost.known_usd, alpha.cost.unknown) == (3.5, 1)
+    assert alpha.input_tokens is None
+
+
+def test_failed_and_repeated_attempts_cost_too(tmp_path: Path) -> None:
+    outcomes = by_trial(FakeTrial(cost_usd=1.0), FakeTrial("infrastructure", cost_usd=1.0), FakeTrial(cost_usd=1.0))
+    run = run_of(tmp_path, [ALPHA], outcomes, tasks=2)
+    again = next(iter(run.trial_dirs()))
+    trial = again.trial()
+    assert trial is not None
+    again.set_aside()
+    again.write_trial(trial)
+    alpha = summarise(run, KINDS).contenders[0]
+    assert (alpha.trials, alpha.cost.attempts, alpha.cost.total_usd) == (4, 5, 5.0)
+
+
+def test_a_killed_attempt_leaves_the_cost_unknown(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [ALPHA], by_trial(FakeTrial(cost_usd=1.0)), tasks=2)
+    write_text(run.path / "trials/alpha" / run.request().tasks[0] / "1.attempt-1/logs/agent.log", "killed")
+    cost = summarise(run, KINDS).contenders[0].cost
+    assert (cost.total_usd, cost.known_usd, cost.unknown) == (None, 4.0, 1)
+
+
+def test_the_best_two_contenders_are_compared_and_controls_never(tmp_path: Path) -> None:
+    def outcome(config: AgentConfig, task: str, n: int) -> FakeTrial:
+        if config.kind in KINDS:
+            return control(config)
+        good = {"alpha": 1, "beta": 3, "gamma": 2}[config.name]
+        return FakeTrial("solved" if int(task[:2]) < good else "not_solved")
+
+    agents = [ALPHA, agent("beta"), agent("gamma"), *CONTROLS]
+    lead = summarise(run_of(tmp_path, agents, outcome), KINDS).lead
+    assert lead is not None
+    assert (lead.best.name, lead.second.name) == ("beta", "gamma")
+    assert lead.paired is not None
+    assert lead.paired.difference == pytest.approx(0.25)
+
+
+def test_a_torn_trial_file_is_named(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [ALPHA], by_trial(FakeTrial()))
+    path = next(iter(run.trial_dirs())).path / "verdict.json"
+    path.write_text('{"format": "worktrial/ver')
+    with pytest.raises(FormatError, match=r"verdict\.json"):
+        summarise(run, KINDS)
+
+
+def test_a_trial_in_the_folder_of_another_is_an_error(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [ALPHA], by_trial(FakeTrial()))
+    first, second, *_ = run.trial_dirs()
+    (first.path / "trial.json").write_bytes((second.path / "trial.json").read_bytes())
+    with pytest.raises(FormatError, match="not of this trial"):
+        summarise(run, KINDS)

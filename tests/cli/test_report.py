@@ -1,0 +1,71 @@
+"""`worktrial report` as it is called."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for the builders of tests/report
+
+from tests.report.fakerun import CONTROLS, agent, by_chance, make_run, make_suite, simple_tasks
+
+from worktrial.store.run import RunDir
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    suite = make_suite(tmp_path / "suite", simple_tasks(4))
+    outcomes = by_chance({"alpha": 0.5}, {"alpha": None})
+    return make_run(tmp_path / "run", suite, [agent("alpha"), *CONTROLS], 2, outcomes)
+
+
+def worktrial(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "worktrial", "report", *map(str, args)], capture_output=True, text=True, check=False
+    )
+
+
+def test_json_is_the_last_line_of_standard_output_and_talk_is_elsewhere(run: RunDir, tmp_path: Path) -> None:
+    done = worktrial(run.path, "--out", tmp_path / "report", "--json")
+    assert done.returncode == 0, done.stderr
+    agents = json.loads(done.stdout.splitlines()[-1])["agents"]
+    assert list(agents) == ["alpha", "oracle", "nop"]
+    assert set(agents["alpha"]) == {"tasks", "trials", "solved", "rate", "ci95", "infrastructure"}
+    assert agents["oracle"] | {"ci95": None} == {
+        "tasks": 4, "trials": 8, "solved": 8, "rate": 1.0, "ci95": None, "infrastructure": 0,
+    }  # fmt: skip
+    assert str(tmp_path / "report" / "index.html") in done.stderr
+    assert "Smoke test" in done.stderr
+
+
+def test_without_json_standard_output_stays_empty(run: RunDir, tmp_path: Path) -> None:
+    done = worktrial(run.path, "--out", tmp_path / "report")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (tmp_path / "report" / "report.json").is_file()
+
+
+def test_a_folder_that_is_no_run_is_named_with_the_remedy(tmp_path: Path) -> None:
+    done = worktrial(tmp_path / "nothing", "--out", tmp_path / "report")
+    assert done.returncode == 1
+    assert "error: there is no run at" in done.stderr
+    assert "hint: make one: worktrial run" in done.stderr
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_torn_run_file_is_named(run: RunDir, tmp_path: Path) -> None:
+    (run.path / "run.toml").write_text("format = ")
+    done = worktrial(run.path, "--out", tmp_path / "report")
+    assert done.returncode == 1
+    assert "run.toml is not a valid run file" in done.stderr
+    assert "cause:" in done.stderr
+
+
+def test_a_folder_that_holds_something_else_is_refused(run: RunDir, tmp_path: Path) -> None:
+    done = worktrial(run.path, "--out", run.path)
+    assert done.returncode == 2
+    assert "won't write over" in done.stderr
+    assert (run.path / "run.toml").is_file()
