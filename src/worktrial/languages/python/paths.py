@@ -122,6 +122,12 @@ def infrastructure(path: str) -> bool:
     return name in _INFRASTRUCTURE or name.endswith(".pth")
 
 
+def holds_tests(path: str) -> bool:
+    """Whether pytest looks for tests in a file of this name by itself (its default `python_files`)."""
+    name = path.rsplit("/", 1)[-1]
+    return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
+
+
 def related_tests(source: Collection[str], tests: Collection[str]) -> tuple[str, ...]:
     """Return those of `tests`, in order, whose name says they test a module in `source`; see `Language.related_tests`.
 
@@ -150,7 +156,7 @@ def runnable_lines(path: str, text: str, lines: Collection[int]) -> tuple[int, .
         # Another version's syntax: the best answer left is by the look of each line.
         return tuple(
             number
-            for number, line in enumerate(text.splitlines(), 1)
+            for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1)
             if number in wanted and line.strip() and not line.lstrip().startswith("#")
         )
     return tuple(sorted({start for start, end in _statements(tree) if any(n in wanted for n in range(start, end + 1))}))

@@ -1,0 +1,115 @@
+"""`worktrial mine`: a repository's history in, a suite's candidates out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from worktrial.mine.candidates import Mined
+    from worktrial.store.suite import Suite
+
+DEFAULT_COMMITS = 5000
+
+
+@click.command("mine", short_help="Find candidate tasks in a repository's history.")
+@click.argument("repo", type=click.Path(path_type=Path))
+@click.option(
+    "--suite",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the suite: a new one, or one mined from the same repository, which is then brought up to date.",
+)
+@click.option(
+    "--max-commits",
+    type=click.IntRange(min=0),
+    default=DEFAULT_COMMITS,
+    show_default=True,
+    help="Read at most this many commits of the mainline, the newest, merges included. 0: all.",
+)
+@click.option("--since", metavar="DATE", help="Leave out what was committed before this ISO date, e.g. 2024-01-31.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON on standard output.")
+def command(repo: Path, folder: Path, max_commits: int, since: str | None, as_json: bool) -> None:
+    """Find candidate tasks in the history of REPO, a local clone; nothing is fetched.
+
+    A candidate is a commit or merged change that touches source and tests. SUITE gets candidates.jsonl with their
+    prompts, cleaned of what gives the solution away, and rejections.jsonl with a reason for every other change.
+    """
+    from worktrial.cli.output import print_json, talk
+    from worktrial.languages import load
+    from worktrial.mine.candidates import mine
+    from worktrial.mine.save import check_folder, prefix_of, save
+    from worktrial.store.git import open_repository
+
+    start = _date(since)
+    git = open_repository(repo)
+    suite = check_folder(folder, repo, git)
+    with talk.status("reading commits") as status:
+        mined = mine(
+            git,
+            prefix=prefix_of(suite, git),
+            language=load("python"),
+            max_commits=max_commits or None,
+            since=start,
+            progress=status.update,
+        )
+    if mined.candidates:
+        save(suite, repo, mined)
+    _show(mined, suite)
+    if as_json:
+        accepted = len(suite.task_ids())
+        print_json({"funnel": mined.funnel(), "candidates": len(mined.candidates), "accepted": accepted})
+    if not mined.candidates:
+        _fail_empty(mined)
+
+
+def _date(text: str | None) -> datetime | None:
+    """Return the moment that `--since` names, UTC where it names no zone. Raises `UsageError`."""
+    from worktrial.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise UsageError(
+            f"--since {text!r} is not a date", cause=str(error), hint="give an ISO date such as 2024-01-31"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _show(mined: Mined, suite: Suite) -> None:
+    """Print the funnel."""
+    from worktrial.cli.output import print_funnel
+    from worktrial.mine.filters import REASONS
+
+    rows = [("commits read", mined.commits_read, "")]
+    rows += [(f"  {reason}", count, REASONS[reason]) for reason, count in mined.funnel().items()]
+    rows.append(("candidates", len(mined.candidates), f"in {suite.path / 'candidates.jsonl'}"))
+    print_funnel("mined", rows)
+
+
+def _fail_empty(mined: Mined) -> None:
+    """Raise the error for a history without a candidate: nothing was written then."""
+    from worktrial.errors import WorktrialError
+    from worktrial.mine.filters import REASONS
+
+    hints = {
+        "no_tests": "worktrial needs changes that touch tests too; are the tests in another repository?",
+        "missing_objects": "this clone was made without all files: make a full one, with no --filter",
+        "shallow_boundary": "this clone is shallow: git fetch --unshallow",
+        "root_commit": "the history is too short",
+    }
+    funnel = mined.funnel()
+    if not funnel:
+        raise WorktrialError("no commit is in reach", hint="give an earlier --since or a larger --max-commits")
+    reason, count = next(iter(funnel.items()))
+    raise WorktrialError(
+        "no change in this history can become a task; nothing was written",
+        cause=f"{count} of {sum(funnel.values())} changes: {reason}, {REASONS[reason]}",
+        hint=hints.get(reason, "read more of the history: a larger --max-commits, or an earlier --since"),
+    )

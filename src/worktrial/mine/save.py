@@ -1,0 +1,84 @@
+"""Where the result of mining goes: into a new suite, or over the candidates of an older reading."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from worktrial.errors import UsageError
+from worktrial.formats.base import now
+from worktrial.formats.suite import SuiteInfo
+from worktrial.mine.candidates import Mined
+from worktrial.store.git import Git
+from worktrial.store.suite import Suite
+
+_FILES = frozenset({
+    "suite.toml", "candidates.jsonl", "rejections.jsonl", "evidence", "tasks", "environments", "store.git",
+})  # fmt: skip
+
+
+def check_folder(folder: Path, repo: Path, git: Git) -> Suite:
+    """Return the suite that is to be written, before any work is done for it.
+
+    Raises `UsageError` for a folder with something else in it and for a suite of another repository, `FormatError` for
+    a suite that cannot be read.
+    """
+    suite = Suite(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="give another --suite")
+    if not folder.exists():
+        return suite
+    if (folder / "suite.toml").exists():
+        info = suite.info()
+        if Path(info.repository) != repo.absolute() and not git.succeeds("cat-file", "-e", f"{info.head}^{{commit}}"):
+            raise UsageError(
+                f"the suite at {folder} is of another repository",
+                cause=f"it was mined from {info.repository}",
+                hint="give another --suite",
+            )
+        return suite
+    # A reading that was killed leaves candidates without a suite.toml; those it may replace.
+    foreign = sorted(
+        found.name for found in folder.iterdir() if found.name not in _FILES and not found.name.startswith(".")
+    )
+    if foreign:
+        raise UsageError(
+            f"{folder} is neither empty nor a suite",
+            cause=f"it holds {foreign[0]}" + (f" and {len(foreign) - 1} more" if foreign[1:] else ""),
+            hint="give a new folder as --suite",
+        )
+    return suite
+
+
+def save(suite: Suite, repo: Path, mined: Mined) -> None:
+    """Write what was mined; tasks and evidence stay. `suite.toml` comes last: a suite with one is whole.
+
+    Raises `StorageError`.
+    """
+    suite.rejections.replace(mined.rejections)
+    suite.candidates.replace(mined.candidates)
+    suite.write_info(
+        SuiteInfo(
+            name=suite.info().name if (suite.path / "suite.toml").exists() else suite.path.name,
+            repository=str(repo.absolute()),
+            head=mined.head,
+            mined_at=now(),
+            commits_read=mined.commits_read,
+        )
+    )
+
+
+def prefix_of(suite: Suite, git: Git) -> str:
+    """Return what candidates' ids begin with: what those of the suite do already, so that their evidence stays theirs.
+
+    Raises `FormatError` when the suite's candidates cannot be read.
+    """
+    first = next(iter(suite.candidates), None)
+    return first.id.rpartition("-")[0] if first else name_of(git)
+
+
+def name_of(git: Git) -> str:
+    """Return the name of a repository's folder, fit for file names; of a bare one's without its `.git`."""
+    parts = git.git_dir.parts
+    folder = parts[parts.index(".git") - 1] if ".git" in parts[1:] else git.git_dir.name.removesuffix(".git")
+    return re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-") or "task"
