@@ -32,6 +32,10 @@ class TestPlan:
     shuffle_seed: int | None = None
     lines: Mapping[str, Collection[int]] = field(default_factory=dict)
     """Lines, by path, for which to record which tests run them; empty: do not measure."""
+    first: tuple[str, ...] = ()
+    """Files whose tests go before all others, for when the time does not suffice."""
+    stop_after_s: float | None = None
+    """Seconds after which no further test is begun and the run ends as usual; None: no such limit."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ class Language(Protocol):
         """Whether the file decides how tests run (configuration, plugins, shared fixtures), whoever wrote it."""
         ...
 
+    def holds_tests(self, path: str) -> bool:
+        """Whether the runner would look for tests in a file of this name."""
+        ...
+
     def related_tests(self, source: Collection[str], tests: Collection[str]) -> tuple[str, ...]:
         """Return those of `tests` that by their name test one of the modules in `source`."""
         ...
@@ -93,8 +101,13 @@ class Language(Protocol):
         """Return those of `lines` that a test can run: no blank lines, comments, docstrings."""
         ...
 
-    async def resolve(self, read: ReadFile, sandbox: Sandbox, tree: Path, as_of: date | None) -> Environment:
-        """Resolve what the repository declares to a recipe. Raises `EnvironmentBuildError`."""
+    async def resolve(
+        self, read: ReadFile, sandbox: Sandbox, tree: Path, *, as_of: date | None, wide: bool = False
+    ) -> Environment:
+        """Resolve what the repository declares to a recipe, with packages as of a date if one is given.
+
+        `wide` takes every optional dependency, not only those named for tests. Raises `EnvironmentBuildError`.
+        """
         ...
 
     async def build(self, recipe: Environment, sandbox: Sandbox, tree: Path) -> BuiltEnvironment:

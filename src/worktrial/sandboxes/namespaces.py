@@ -9,14 +9,14 @@ further user, pid, network, ipc and uts namespaces, on a read-only root of the h
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from worktrial.errors import InfrastructureError, SandboxError
+from worktrial.errors import SandboxError
 from worktrial.formats.run import TrialLimits
-from worktrial.sandboxes.process import Bounds, run_process
+from worktrial.sandboxes.process import Bounds, end, run_process, run_trusted
 from worktrial.sandboxes.protocol import Command, Finished, Workspace
 from worktrial.store.cache import cache_dir
 from worktrial.store.files import write_text, writing
@@ -37,7 +37,15 @@ if [ -n "$lower" ] && mount -t overlay overlay \\
 then :
 else
     shift 3
-    for layer; do cp -a "$layer/." "$mnt/files/"; done
+    for layer
+    do
+        # What is a file above and a folder below, or the other way round, is what the upper layer says. Folders
+        # come first, from the top down, so that nothing is ever removed through a link that was laid down before.
+        (cd "$layer" && find . -mindepth 1 -type d -print0) | (cd "$mnt/files" && xargs -0 -r sh -c '
+            for folder; do if [ -L "$folder" ] || [ -f "$folder" ]; then rm -f -- "$folder"; fi; done' sh)
+        (cd "$layer" && find . ! -type d -print0) | (cd "$mnt/files" && xargs -0 -r rm -rf --)
+        cp -a --no-preserve=ownership "$layer/." "$mnt/files/"
+    done
 fi
 echo ready
 exec cat
@@ -55,9 +63,17 @@ _ETC = (
     "mime.types",
     "protocols",
     "services",
-    "ssl",
     "terminfo",
+    # Certificates, but not the private keys beside them: as root we could read those.
+    "ca-certificates",
+    "pki/ca-trust/extracted",
+    "pki/tls/certs",
+    "ssl/cert.pem",
+    "ssl/certs",
+    "ssl/openssl.cnf",
 )
+_PROC = ("acpi", "asound", "bus", "fs", "irq", "scsi", "sys", "sysrq-trigger")
+"""Parts of /proc that speak to the kernel and not of processes. As root we would own them, and so would a sandbox."""
 _FILES = {
     "passwd": f"root:x:0:0:root:/root:/bin/sh\nagent:x:1000:1000:agent:{HOME}:/bin/sh\n"
     "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
@@ -80,6 +96,8 @@ class Namespaces:
                 write_text(etc / name, text)
         with writing(self._mountpoint):
             self._mountpoint.mkdir(parents=True, exist_ok=True)
+        # By absolute path: the PATH of sandboxed commands holds folders that untrusted code has written to.
+        self._tools = tuple(_find(tool) for tool in ("unshare", "nsenter", "bwrap"))
         self._root = _root_arguments(etc)
 
     async def open(self, layers: tuple[Path, ...], limits: TrialLimits) -> Workspace:
@@ -87,21 +105,30 @@ class Namespaces:
         lower = ":".join(str(layer).replace("\\", "\\\\").replace(":", "\\:") for layer in layers)
         if "," in lower or len(lower) > 3500:  # mount(2) splits options at commas and takes one page of them
             lower = ""
+        unshare, nsenter, bwrap = self._tools
         holder = await asyncio.create_subprocess_exec(
-            *("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _HOLD, "hold"),
+            *(unshare, "--user", "--map-root-user", "--mount", "sh", "-c", _HOLD, "hold"),
             *(str(self._mountpoint), f"{limits.disk_mib}m", lower, *map(str, reversed(layers))),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        if holder.stdout is None or holder.stderr is None:
-            raise AssertionError("the holder was started with pipes")
-        if await holder.stdout.readline() != b"ready\n":
-            cause = last_line(await holder.stderr.read())
-            await holder.wait()
-            raise SandboxError("could not mount a workspace", cause=cause, hint="see: worktrial doctor")
-        return _Mounted(holder, self._mountpoint, self._root, limits)
+        try:
+            await _until_ready(holder)
+        except BaseException:
+            await end(holder)
+            raise
+        enter = [nsenter, "--preserve-credentials", "--user", "--mount", "--target", str(holder.pid), "--"]
+        return _Mounted(holder, enter, [bwrap, *self._root], self._mountpoint, limits)
+
+
+async def _until_ready(holder: asyncio.subprocess.Process) -> None:
+    if holder.stdout is None or holder.stderr is None:
+        raise AssertionError("the holder was started with pipes")
+    if await holder.stdout.readline() != b"ready\n":
+        cause = last_line(await holder.stderr.read())
+        raise SandboxError("could not mount a workspace", cause=cause, hint="see: worktrial doctor")
 
 
 class _Mounted:
@@ -111,18 +138,23 @@ class _Mounted:
     tier = Namespaces.tier
 
     def __init__(
-        self, holder: asyncio.subprocess.Process, mountpoint: Path, root_arguments: list[str], limits: TrialLimits
+        self,
+        holder: asyncio.subprocess.Process,
+        enter: list[str],
+        bwrap: list[str],
+        mountpoint: Path,
+        limits: TrialLimits,
     ) -> None:
         self._holder = holder
+        self._enter = enter
+        self._bwrap = bwrap
         self._mountpoint = mountpoint
-        self._root_arguments = root_arguments
         self._limits = limits
-        self._enter = ["nsenter", "--preserve-credentials", "--user", "--mount", "--target", str(holder.pid), "--"]
 
     async def run(self, command: Command) -> Finished:
         """Run a command inside, isolated."""
         limits = self._limits
-        arguments = [*self._enter, "bwrap", *self._root_arguments]
+        arguments = [*self._enter, *self._bwrap]
         for name, inside in (("files", str(ROOT)), ("tmp", "/tmp"), ("home", HOME)):  # noqa: S108 - inside
             arguments += ["--bind", str(self._mountpoint / name), inside]
         arguments += ["--size", str(limits.disk_mib * 1024 * 1024), "--tmpfs", "/dev/shm"]  # noqa: S108 - inside
@@ -140,38 +172,28 @@ class _Mounted:
             stdin=command.stdin,
             report=command.report,
         )
-        if finished.exit_code and b"No space left on device" in finished.output and await self._disk_full():
+        if finished.exit_code and b"no space left on device" in finished.output.lower() and await self._disk_full():
             return Finished("disk_full", finished.exit_code, finished.output, finished.report, finished.wall_s)
         return finished
 
     async def _disk_full(self) -> bool:
-        free = await self.host(["stat", "--file-system", "--format=%a %S", "{workspace}"], env=os.environ)
-        blocks, size = free.split()
-        return int(blocks) * int(size) < 1024 * 1024
+        free = await self.host(["stat", "--file-system", "--format=%a %S %d", "{workspace}"], env=os.environ)
+        blocks, size, inodes = map(int, free.split())
+        return blocks * size < 1024 * 1024 or inodes == 0
 
     async def host(self, argv: list[str], *, env: Mapping[str, str], data: bytes = b"") -> bytes:
         """Run a trusted program on the workspace's files, in the holder's mount namespace only."""
         here = str(self._mountpoint / "files")
-        process = await asyncio.create_subprocess_exec(
-            *self._enter,
-            *(part.replace("{workspace}", here) for part in argv),
+        return await run_trusted(
+            [*self._enter, *(part.replace("{workspace}", here) for part in argv)],
             env={key: value.replace("{workspace}", here) for key, value in env.items()},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            data=data,
+            name=argv[0],
         )
-        output, errors = await process.communicate(data)
-        if process.returncode:
-            raise InfrastructureError(f"{argv[0]} failed on a workspace", cause=last_line(errors))
-        return output
 
     async def close(self) -> None:
         """End the holder; what it held goes with it."""
-        with contextlib.suppress(ProcessLookupError):
-            self._holder.kill()
-        await self._holder.wait()
-        # A transport whose pipes nobody reads any more is closed by hand, or it lives until the loop ends.
-        self._holder._transport.close()  # type: ignore[attr-defined]
+        await end(self._holder)
 
 
 def environment(home: str) -> dict[str, str]:
@@ -185,6 +207,13 @@ def environment(home: str) -> dict[str, str]:
         "TERM": "dumb",
         "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
     }
+
+
+def _find(tool: str) -> str:
+    path = shutil.which(tool)
+    if path is None:
+        raise SandboxError(f"{tool} is not installed", hint="see: worktrial doctor")
+    return str(Path(path).absolute())
 
 
 def _root_arguments(etc: Path) -> list[str]:
@@ -201,4 +230,7 @@ def _root_arguments(etc: Path) -> list[str]:
         arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     for name in _FILES:
         arguments += ["--ro-bind", str(etc / name), f"/etc/{name}"]
-    return [*arguments, "--proc", "/proc", "--dev", "/dev", "--dir", "/var/tmp"]  # noqa: S108 - inside
+    arguments += ["--proc", "/proc"]
+    for name in _PROC:
+        arguments += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+    return [*arguments, "--dev", "/dev", "--dir", "/var/tmp"]  # noqa: S108 - inside

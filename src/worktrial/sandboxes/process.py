@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from worktrial.errors import SandboxError
+from worktrial.errors import InfrastructureError, SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.sandboxes.protocol import Finished
+from worktrial.store.git import last_line
 
 REPORT_FD = "WORKTRIAL_REPORT_FD"
 """Variable that holds the number of the report's file descriptor."""
@@ -71,12 +73,14 @@ async def run_process(
     stdin: bytes = b"",
     report: bool = False,
     cwd: Path | None = None,
+    marker: str = "",
 ) -> Finished:
     """Run `argv` within `bounds` and return how it ended; every descendant is dead by then.
 
-    Raises `SandboxError` when it could not be started.
+    `marker` (`NAME=VALUE`, a variable of `env`) finds descendants that cut themselves loose, for want of a pid
+    namespace. Raises `SandboxError` when it could not be started.
     """
-    read_end, write_end = os.pipe() if report else (-1, -1)
+    read_end, write_end = _one_way() if report else (-1, -1)
     started = time.monotonic()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -89,14 +93,15 @@ async def run_process(
             start_new_session=True,
             cwd=cwd,
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in an argument
         if report:
             os.close(read_end)
-        raise SandboxError(f"could not start {argv[0]}", cause=error.strerror or str(error)) from error
+        cause = getattr(error, "strerror", None) or str(error)
+        raise SandboxError(f"could not start {argv[0]}", cause=cause) from error
     finally:
         if report:
             os.close(write_end)
-    watched = _Watched(process, bounds)
+    watched = _Watched(process, bounds, marker)
     streams = [asyncio.create_task(watched.feed(stdin)), asyncio.create_task(watched.read_output())]
     reported = bytearray()
     if report:
@@ -122,9 +127,10 @@ async def run_process(
 class _Watched:
     """A running process, its captured output, and what put an end to it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, bounds: Bounds) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, bounds: Bounds, marker: str) -> None:
         self.process = process
         self.bounds = bounds
+        self.marker = marker
         self.output = _Capture(_KEPT_OUTPUT)
         self.ended: Ended = "completed"
 
@@ -183,6 +189,7 @@ class _Watched:
     def kill(self) -> None:
         """Kill the process's group and every descendant that left it. Harmless when all are dead."""
         strays = descendants(self.process.pid) if self.process.returncode is None else []
+        strays += marked(self.marker) if self.marker else []
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         for pid in strays:
@@ -190,17 +197,56 @@ class _Watched:
                 os.kill(pid, signal.SIGKILL)
 
 
-async def _read_report(handle: int, into: bytearray) -> None:
-    reader = asyncio.StreamReader(limit=1024 * 1024)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(handle, "rb", buffering=0)
+def _one_way() -> tuple[int, int]:
+    """Return the reading and the writing end of a stream.
+
+    A pipe will not do: whoever holds its writing end can open it for reading through /proc and take back what was
+    said. A socket cannot be opened that way, and what was sent lies with the receiver.
+    """
+    ours, theirs = socket.socketpair()
+    ours.shutdown(socket.SHUT_WR)
+    theirs.shutdown(socket.SHUT_RD)
+    return ours.detach(), theirs.detach()
+
+
+async def run_trusted(argv: list[str], *, env: Mapping[str, str], data: bytes, name: str) -> bytes:
+    """Run a program of ours to its end and return its standard output.
+
+    Raises `InfrastructureError`, calling it `name`, when it fails; it does not outlive a cancellation.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        env=dict(env),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us to answer, and must not tear what is written to a workspace
     )
     try:
-        while data := await reader.read(262144):
-            if len(into) < _KEPT_REPORT:
-                into += data
-    finally:
-        transport.close()
+        output, errors = await process.communicate(data)
+    except BaseException:
+        await end(process)
+        raise
+    if process.returncode:
+        raise InfrastructureError(f"{name} failed on a workspace", cause=last_line(errors))
+    return output
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kill a process of ours and wait until it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+    # A transport whose pipes nobody reads any more is closed by hand, or it lives until the loop ends.
+    process._transport.close()  # type: ignore[attr-defined]
+
+
+async def _read_report(handle: int, into: bytearray) -> None:
+    with socket.socket(fileno=handle) as end_of_ours:
+        end_of_ours.setblocking(False)
+        with contextlib.suppress(ConnectionResetError):
+            while data := await asyncio.get_running_loop().sock_recv(end_of_ours, 262144):
+                into += data[: max(0, _KEPT_REPORT - len(into))]
 
 
 def descendants(pid: int) -> list[int]:
@@ -213,6 +259,18 @@ def descendants(pid: int) -> list[int]:
                     found += map(int, children.read().split())
         except OSError:
             continue  # it ended while we looked
+    return found
+
+
+def marked(marker: str) -> list[int]:
+    """Return the ids of the processes that were started with `marker` in their environment, but for this one."""
+    wanted = os.fsencode(marker)
+    found = []
+    for name in os.listdir("/proc"):  # noqa: PTH208 - a hot loop over /proc
+        if name.isdigit() and int(name) != os.getpid():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as variables:  # noqa: PTH123
+                if wanted in variables.read().split(b"\0"):
+                    found.append(int(name))
     return found
 
 

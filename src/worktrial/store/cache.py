@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import glob
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from worktrial.store.files import writing
 
@@ -44,7 +47,7 @@ def building(target: Path) -> Iterator[Path | None]:
     if _is_there(target):
         yield None
         return
-    with _lock_file(target).open("w") as lock:
+    with _lock_file(target) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with _filling(target) as part:
             yield part
@@ -56,7 +59,7 @@ async def building_slowly(target: Path) -> AsyncIterator[Path | None]:
     if _is_there(target):
         yield None
         return
-    with _lock_file(target).open("w") as lock:
+    with _lock_file(target) as lock:
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,8 +76,9 @@ def _is_there(target: Path) -> bool:
     return target.exists()
 
 
-def _lock_file(target: Path) -> Path:
-    return target.parent / f".{target.name}.lock"
+def _lock_file(target: Path) -> TextIO:
+    with writing(target):
+        return (target.parent / f".{target.name}.lock").open("w")
 
 
 @contextlib.contextmanager
@@ -83,11 +87,16 @@ def _filling(target: Path) -> Iterator[Path | None]:
         yield None
         return
     with writing(target):
+        # Whoever holds the lock is alone: what others left behind was being filled when they were killed.
+        for left in target.parent.glob(f".{glob.escape(target.name)}.*"):
+            if re.fullmatch(r"[a-z0-9_]{8}", left.suffix[1:]) and left.stem == f".{target.name}":
+                shutil.rmtree(left, ignore_errors=True)
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield part
-        part.chmod(0o755)
-        part.rename(target)
+        with writing(target):
+            part.chmod(0o755)
+            part.rename(target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

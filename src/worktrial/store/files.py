@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from worktrial.errors import FormatError, StorageError
 
@@ -46,7 +47,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -64,13 +65,23 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: BaseModel | dict[str, Any]) -> None:
     """Write a model or a plain mapping as indented JSON."""
-    text = value.model_dump_json(indent=1) if isinstance(value, BaseModel) else json.dumps(value, indent=1)
+    try:
+        text = value.model_dump_json(indent=1) if isinstance(value, BaseModel) else json.dumps(value, indent=1)
+    except PydanticSerializationError:  # lone surrogates
+        text = json.dumps(value.model_dump(mode="json") if isinstance(value, BaseModel) else value, indent=1)
     write_text(path, text + "\n")
 
 
 def write_toml(path: Path, value: BaseModel) -> None:
     """Write a model as TOML. TOML has no null: fields that are None are left out and read back as their default."""
-    write_text(path, tomli_w.dumps(value.model_dump(mode="json", exclude_none=True), multiline_strings=True))
+    data = value.model_dump(mode="json", exclude_none=True)
+    text = tomli_w.dumps(data, multiline_strings=True)
+    try:
+        # Within a multi-line string TOML does not tell line ends apart.
+        whole = tomllib.loads(text.encode("utf-8", "backslashreplace").decode()) == data
+        write_text(path, text if whole else tomli_w.dumps(data))
+    except tomllib.TOMLDecodeError as error:
+        raise FormatError(f"TOML cannot hold what belongs in {path}", cause=str(error)) from error
 
 
 def read_text(path: Path, what: str) -> str:
@@ -89,13 +100,31 @@ def read_model(path: Path, model: type[Model], what: str) -> Model:
     try:
         if path.suffix == ".toml":
             return model.model_validate(tomllib.loads(text))
-        return model.model_validate_json(text)
+        return parse_json(TypeAdapter(model), text)
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise FormatError(
             f"{path} is not a valid {what}",
             cause=explain(error),
             hint="restore the file from a copy, or delete it and give the command that made it again",
         ) from error
+
+
+def parse_json(adapter: TypeAdapter[Model], text: str | bytes) -> Model:
+    """Return the model in `text`. Raises `ValidationError`.
+
+    Lone surrogates stand for the bytes of file names that are no UTF-8; pydantic's own parser refuses them.
+    """
+    try:
+        return adapter.validate_json(text)
+    except ValidationError:
+        try:
+            parsed = json.loads(text)
+            json.dumps(parsed, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return adapter.validate_python(parsed)
+        except (ValueError, RecursionError):
+            pass
+        raise
 
 
 def explain(error: ValueError) -> str:

@@ -11,8 +11,9 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from worktrial.errors import RepositoryError
-from worktrial.store.files import write_text, writing
+from worktrial.errors import RepositoryError, StorageError
+from worktrial.store.files import write_bytes, write_text, writing
+from worktrial.store.scratch import check_room
 
 _ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -32,6 +33,8 @@ _ENVIRONMENT = {
 }
 _SETTINGS = {
     "safe.directory": "*",
+    "core.attributesFile": "/dev/null",
+    "core.excludesFile": "/dev/null",
     "core.fsmonitor": "false",
     "core.hooksPath": "/dev/null",
     "core.quotePath": "false",
@@ -83,6 +86,7 @@ class Git:
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def run(self, *args: str, data: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
@@ -93,9 +97,11 @@ class Git:
             input=data,
             capture_output=True,
             check=False,
+            start_new_session=True,  # Ctrl-C is for us to answer, and must not tear what git writes
         )
         if done.returncode:
-            raise GitError(f"git {args[0]} failed in {self.git_dir}", cause=last_line(done.stderr))
+            check_room(self.git_dir, self.index and self.index.parent)
+            raise failure(f"git {args[0]} failed in {self.git_dir}", done.stderr)
         return done.stdout
 
     def text(self, *args: str) -> str:
@@ -104,7 +110,16 @@ class Git:
 
     def succeeds(self, *args: str, data: bytes = b"") -> bool:
         """Tell whether `git ARGS` ends with exit code 0."""
-        done = subprocess.run(self.argv(*args), env=self.environment(), input=data, capture_output=True, check=False)
+        done = subprocess.run(
+            self.argv(*args),
+            env=self.environment(),
+            input=data,
+            capture_output=True,
+            check=False,
+            start_new_session=True,
+        )
+        if done.returncode:
+            check_room(self.git_dir, self.index and self.index.parent)
         return done.returncode == 0
 
     def blob(self, tree: str, path: str) -> bytes | None:
@@ -133,6 +148,13 @@ class Git:
             "diff-tree", "-p", "--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", old, new,
             "--", *chosen,
         )  # fmt: skip
+
+
+def failure(what: str, errors: bytes) -> GitError | StorageError:
+    """Return the error for a git command that printed `errors`: a full disk is nothing the repository can help."""
+    if b"No space left on device" in errors or b"Disk quota exceeded" in errors:
+        return StorageError(what, cause="the disk is full", hint="free some room, then give the same command again")
+    return GitError(what, cause=last_line(errors))
 
 
 def last_line(output: bytes) -> str:
@@ -190,5 +212,14 @@ def scratch_repository(folder: Path, *alternates: Path) -> Git:
     write_text(folder / "config", "[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
     write_text(folder / "info/attributes", _ATTRIBUTES)
     if alternates:
-        write_text(folder / "objects/info/alternates", "".join(f"{path}\n" for path in alternates))
+        write_bytes(folder / "objects/info/alternates", b"".join(_quoted(path) + b"\n" for path in alternates))
     return Git(folder)
+
+
+def _quoted(path: Path) -> bytes:
+    """Return a path as a line of `alternates`: as it is, or where that would be two lines, quoted as in C."""
+    raw = os.fsencode(path)
+    if b"\n" not in raw:
+        return raw
+    escaped = raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'"' + escaped + b'"'

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from worktrial.errors import FormatError
-from worktrial.store.files import explain, write_bytes, writing
+from worktrial.store.files import explain, parse_json, write_bytes, writing
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -32,9 +35,11 @@ class Journal(Generic[Item]):
             data = self.path.read_bytes()
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise FormatError(f"could not read {self.path}", cause=error.strerror or str(error)) from error
         for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), 1):
             try:
-                yield self._adapter.validate_json(line)
+                yield parse_json(self._adapter, line)
             except ValidationError as error:
                 raise FormatError(
                     f"{self.path} line {number} is not a valid record",
@@ -44,16 +49,16 @@ class Journal(Generic[Item]):
 
     def append(self, record: Item) -> None:
         """Add one record. Raises `StorageError` when the disk is full; the file then holds what it held before."""
-        line = self._adapter.dump_json(record, exclude_none=False) + b"\n"
+        line = self._line(record)
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             try:
+                fcntl.flock(handle, fcntl.LOCK_EX)  # until it is closed: a thread's line is not another's torn one
                 size = _drop_torn_line(handle)
                 try:
-                    written = os.write(handle, line)
-                    if written < len(line):
-                        os.write(handle, line[written:])
+                    while line:
+                        line = line[os.write(handle, line) :]
                 except OSError:
                     os.ftruncate(handle, size)
                     raise
@@ -62,7 +67,13 @@ class Journal(Generic[Item]):
 
     def replace(self, records: Iterable[Item]) -> None:
         """Write the file anew, whole or not at all."""
-        write_bytes(self.path, b"".join(self._adapter.dump_json(record) + b"\n" for record in records))
+        write_bytes(self.path, b"".join(map(self._line, records)))
+
+    def _line(self, record: Item) -> bytes:
+        try:
+            return self._adapter.dump_json(record) + b"\n"
+        except PydanticSerializationError:  # lone surrogates
+            return json.dumps(self._adapter.dump_python(record, mode="json")).encode("ascii") + b"\n"
 
 
 def _drop_torn_line(handle: int) -> int:

@@ -39,6 +39,12 @@ class TrialDir:
         path = self.path / "trial.json"
         return read_model(path, Trial, "trial") if path.exists() else None
 
+    def attempts(self) -> Iterator[Trial]:
+        """Yield `trial.json` of every attempt that came to its end, those that were set aside included."""
+        for folder in (self.path, *self.path.parent.glob(f"{self.n}.attempt-*")):
+            if (folder / "trial.json").exists():
+                yield read_model(folder / "trial.json", Trial, "trial")
+
     def verdict(self) -> Verdict | None:
         """Return `verdict.json`, or None when the trial was not graded."""
         path = self.path / "verdict.json"

@@ -27,16 +27,21 @@ class _Python:
     def infrastructure(self, path: str) -> bool:
         return paths.infrastructure(path)
 
+    def holds_tests(self, path: str) -> bool:
+        return paths.holds_tests(path)
+
     def related_tests(self, source: Collection[str], tests: Collection[str]) -> tuple[str, ...]:
         return paths.related_tests(source, tests)
 
     def runnable_lines(self, path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
         return paths.runnable_lines(path, text, lines)
 
-    async def resolve(self, read: ReadFile, sandbox: Sandbox, tree: Path, as_of: date | None) -> Environment:
+    async def resolve(
+        self, read: ReadFile, sandbox: Sandbox, tree: Path, *, as_of: date | None, wide: bool = False
+    ) -> Environment:
         from worktrial.languages.python import environment
 
-        return await environment.resolve(read, sandbox, tree, as_of)
+        return await environment.resolve(read, sandbox, tree, as_of=as_of, wide=wide)
 
     async def build(self, recipe: Environment, sandbox: Sandbox, tree: Path) -> BuiltEnvironment:
         from worktrial.languages.python import environment

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import configparser
 import json
+import posixpath
 import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from worktrial.languages.protocol import ReadFile
@@ -39,6 +41,10 @@ _DEV_REQUIREMENT_FILES = (
     "requirements/dev.txt",
     "requirements/development.txt",
 )
+_NAMED_FILE = re.compile(r"[\w./-]+\.(?:txt|in)\b")
+_MOST_FILES = 50
+_ELSEWHERE = {"editable", "virtual", "directory", "git", "path", "file", "url"}
+"""What says in a lock file that a package does not come from an index."""
 _BUILD_TABLES = ("flit", "hatch", "pdm", "poetry", "scikit-build", "setuptools", "setuptools_scm", "uv")
 
 
@@ -46,6 +52,8 @@ _BUILD_TABLES = ("flit", "hatch", "pdm", "poetry", "scikit-build", "setuptools",
 class Declared:
     """What was found, in the order it was found."""
 
+    wide: bool = False
+    """Whether every extra and group is taken, not only those named for tests."""
     requires_python: str = ""
     installable: bool = False
     """Whether the repository is a project that an installer can install."""
@@ -65,23 +73,37 @@ class Declared:
     """Hash of the build settings of the project."""
 
     def key(self, read: ReadFile) -> str:
-        """Return a hash of everything that resolving reads."""
-        texts = [read(name) or "" for name in ("pyproject.toml", "setup.py", "setup.cfg", *self.files)]
-        return digest(repr(self), *texts)
+        """Return a hash of everything that resolving reads, the files that these files name included."""
+        texts: dict[str, str] = {}
+        names = ["pyproject.toml", "setup.py", "setup.cfg", *self.files]
+        for name in names:
+            if name in texts or len(texts) > _MOST_FILES:
+                continue
+            texts[name] = read(name) or ""
+            for named in _NAMED_FILE.findall(texts[name]):
+                names += {posixpath.normpath(named), posixpath.normpath(posixpath.join(posixpath.dirname(name), named))}
+        return digest(repr(self), *(f"{name}\0{text}" for name, text in sorted(texts.items()) if text))
 
 
-def declared(read: ReadFile) -> Declared:
-    """Return what the files of a tree declare. Files that do not parse are passed over: others may still tell."""
-    found = Declared()
+def declared(read: ReadFile, *, wide: bool = False) -> Declared:
+    """Return what the files of a tree declare; `wide` takes every extra and group but those for docs and lint.
+
+    Files that do not parse are passed over: others may still tell.
+    """
+    found = Declared(wide=wide)
     pyproject = _toml(read("pyproject.toml"))
     _from_pyproject(pyproject, found)
     _from_setup_cfg(read("setup.cfg"), found)
     _from_setup_py(read("setup.py"), found)
-    _from_tox(read("tox.ini") or pyproject.get("tool", {}).get("tox", {}).get("legacy_tox_ini"), found, read)
+    tool = table(pyproject.get("tool"))
+    legacy = table(tool.get("tox")).get("legacy_tox_ini")
+    _from_tox(read("tox.ini") or (legacy if isinstance(legacy, str) else None), found, read)
     _from_nox(read("noxfile.py"), found, read)
     _from_requirement_files(found, read)
     _from_locks(found, read)
-    tables = {name: pyproject.get("tool", {}).get(name) for name in _BUILD_TABLES}
+    groups = {_normal(name) for name in table(pyproject.get("dependency-groups"))}
+    found.groups = [group for group in found.groups if _normal(group) in groups]  # the installer knows no other
+    tables = {name: tool.get(name) for name in _BUILD_TABLES}
     project = {key: pyproject.get(key) for key in ("project", "build-system")}
     found.build_digest = digest(
         json.dumps([project, tables], sort_keys=True, default=str), read("setup.py") or "", read("setup.cfg") or ""
@@ -94,62 +116,81 @@ def declared(read: ReadFile) -> Declared:
 def _toml(text: str | None) -> dict[str, Any]:
     try:
         return tomllib.loads(text or "")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return {}
 
 
-def chosen_names(names: Iterable[str]) -> list[str]:
+def table(value: object) -> dict[str, Any]:
+    """Return `value` if it is a table, else an empty one: files are written by people."""
+    return value if isinstance(value, dict) else {}
+
+
+def strings(value: object) -> list[str]:
+    """Return the strings of a list; none if it is no list."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _parse(text: str | None) -> ast.Module | None:
+    try:
+        return ast.parse(text or "")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def chosen_names(names: Iterable[str], *, wide: bool = False) -> list[str]:
     """Return the names of extras or groups that tests need: those named for tests, else those for development."""
     listed = [name for name in names if not _SKIPPED_NAME.search(name)]
+    if wide:
+        return listed
     return [name for name in listed if _TEST_NAME.match(name)] or [name for name in listed if _DEV_NAME.match(name)]
 
 
 def _from_pyproject(pyproject: dict[str, Any], found: Declared) -> None:
-    project, tool = pyproject.get("project", {}), pyproject.get("tool", {})
+    project, tool = table(pyproject.get("project")), table(pyproject.get("tool"))
     if project.get("name") or "poetry" in tool or "flit" in tool:
         found.installable, found.project_file = True, "pyproject.toml"
         found.sources.append("pyproject.toml")
     found.requires_python = str(project.get("requires-python", ""))
-    if extras := chosen_names(project.get("optional-dependencies", {})):
+    if extras := chosen_names(table(project.get("optional-dependencies")), wide=found.wide):
         found.extras += extras
         found.sources.append(f"pyproject.toml [project.optional-dependencies] {', '.join(extras)}")
-    if groups := chosen_names(pyproject.get("dependency-groups", {})):
+    if groups := chosen_names(table(pyproject.get("dependency-groups")), wide=found.wide):
         found.groups += groups
         found.sources.append(f"pyproject.toml [dependency-groups] {', '.join(groups)}")
-    if listed := tool.get("uv", {}).get("dev-dependencies"):
-        _add(found, listed, "pyproject.toml [tool.uv] dev-dependencies")
-    pdm = tool.get("pdm", {}).get("dev-dependencies", {})
-    for name in chosen_names(pdm):
+    _add(found, table(tool.get("uv")).get("dev-dependencies"), "pyproject.toml [tool.uv] dev-dependencies")
+    pdm = table(table(tool.get("pdm")).get("dev-dependencies"))
+    for name in chosen_names(pdm, wide=found.wide):
         _add(found, pdm[name], f"pyproject.toml [tool.pdm.dev-dependencies] {name}")
-    for name, environment in tool.get("hatch", {}).get("envs", {}).items():
+    for name, environment in table(table(tool.get("hatch")).get("envs")).items():
         if name in ("default", "test", "hatch-test"):
-            listed = [*environment.get("dependencies", ()), *environment.get("extra-dependencies", ())]
-            _add(found, listed, f"pyproject.toml [tool.hatch.envs.{name}]")
-            found.extras += environment.get("features", ())
+            for key in ("dependencies", "extra-dependencies"):
+                _add(found, table(environment).get(key), f"pyproject.toml [tool.hatch.envs.{name}]")
+            found.extras += strings(table(environment).get("features"))
     if "poetry" in tool:
-        python, listed, extras = poetry.read(tool["poetry"], chosen_names)
+        python, listed, extras = poetry.read(table(tool["poetry"]), partial(chosen_names, wide=found.wide))
         found.requires_python = found.requires_python or python
         found.extras += extras
         _add(found, listed, "pyproject.toml [tool.poetry]")
     for name in ("env_run_base", "env.py", "env.test"):
-        _from_tox_table(tool.get("tox", {}), name, found)
+        _from_tox_table(table(tool.get("tox")), name, found)
 
 
 def _from_tox_table(tox: dict[str, Any], name: str, found: Declared) -> None:
     """Read a tox 4 environment in TOML."""
-    table: Any = tox
+    environment = tox
     for part in name.split("."):
-        table = table.get(part, {}) if isinstance(table, dict) else {}
-    if not isinstance(table, dict):
-        return
-    found.groups += [group for group in table.get("dependency_groups", ()) if isinstance(group, str)]
-    found.extras += [extra for extra in table.get("extras", ()) if isinstance(extra, str)]
-    listed = [requirement for requirement in table.get("deps", ()) if isinstance(requirement, str)]
-    _add(found, listed, f"pyproject.toml [tool.tox.{name}] deps")
+        environment = table(environment.get(part))
+    found.groups += strings(environment.get("dependency_groups"))
+    found.extras += strings(environment.get("extras"))
+    _add(found, environment.get("deps"), f"pyproject.toml [tool.tox.{name}] deps")
 
 
-def _add(found: Declared, requirements: Iterable[object], source: str) -> None:
-    kept = [str(line).strip() for line in requirements if isinstance(line, str) and is_requirement(str(line))]
+def _add(found: Declared, requirements: object, source: str) -> None:
+    kept = [line.strip() for line in strings(requirements) if is_requirement(line)]
     if kept:
         found.requirements += kept
         found.sources.append(source)
@@ -174,7 +215,7 @@ def _from_setup_cfg(text: str | None, found: Declared) -> None:
         found.sources.append("setup.cfg")
     found.requires_python = found.requires_python or parser.get("options", "python_requires", fallback="")
     if parser.has_section("options.extras_require"):
-        extras = chosen_names(parser.options("options.extras_require"))
+        extras = chosen_names(parser.options("options.extras_require"), wide=found.wide)
         found.extras += extras
     _add(found, parser.get("options", "tests_require", fallback="").splitlines(), "setup.cfg tests_require")
 
@@ -186,15 +227,14 @@ def _from_setup_py(text: str | None, found: Declared) -> None:
     if found.project_file != "pyproject.toml":
         found.project_file = "setup.py"
     found.sources.append("setup.py")
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    tree = _parse(text)
+    if tree is None:
         return
     for node in ast.walk(tree):
         if not isinstance(node, ast.keyword):
             continue
         if node.arg == "extras_require" and isinstance(node.value, ast.Dict):
-            found.extras += chosen_names(_strings(node.value.keys))
+            found.extras += chosen_names(_strings(node.value.keys), wide=found.wide)
         elif node.arg == "tests_require" and isinstance(node.value, ast.List):
             _add(found, _strings(node.value.elts), "setup.py tests_require")
         elif node.arg == "python_requires":
@@ -226,9 +266,8 @@ def _from_tox(text: str | None, found: Declared, read: ReadFile) -> None:
 
 
 def _from_nox(text: str | None, found: Declared, read: ReadFile) -> None:
-    try:
-        tree = ast.parse(text or "")
-    except (SyntaxError, ValueError):
+    tree = _parse(text)
+    if tree is None:
         return
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef) or not _TEST_NAME.match(function.name):
@@ -271,12 +310,17 @@ def _from_requirement_files(found: Declared, read: ReadFile) -> None:
 
 def _from_locks(found: Declared, read: ReadFile) -> None:
     for name in ("uv.lock", "poetry.lock", "pdm.lock"):
-        packages = _toml(read(name)).get("package", [])
+        packages = _toml(read(name)).get("package")
         versions: dict[str, set[str]] = {}
-        for package in packages:
-            source = package.get("source", {})
-            if "version" in package and not {"editable", "virtual", "directory", "git", "path"} & set(source):
-                versions.setdefault(package["name"], set()).add(package["version"])
+        for package in packages if isinstance(packages, list) else []:
+            match package:
+                case {"name": str(held_name), "version": str(version)}:
+                    source = table(package.get("source"))
+                    # Poetry says by `type` what uv and pdm say by a key.
+                    if not _ELSEWHERE & {*source, str(source.get("type"))}:
+                        versions.setdefault(held_name, set()).add(version)
+                case _:
+                    pass
         if versions:
             # A package locked at several versions (by Python version, say) constrains nothing here.
             found.constraints += [f"{name}=={min(held)}" for name, held in sorted(versions.items()) if len(held) == 1]

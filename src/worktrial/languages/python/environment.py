@@ -28,7 +28,7 @@ from worktrial.store.files import read_model, write_json, write_text
 
 _BUILD_TIMEOUT_S = 1800.0
 _LIMITS = TrialLimits(memory_mib=16384, disk_mib=8192, processes=4096)
-_VERSION = "5"
+_VERSION = "6"
 """Raised when environments are built differently, so that old ones are not used."""
 _PINNED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?\s*(==|@ (?!file:))")
 _NOT_ADDED = re.compile(r"(^|/)(build|dist|__pycache__|\.eggs|\.git|tmp[^/]*)/|\.(pyc|pyo|o|obj|log)$")
@@ -56,20 +56,22 @@ class _Builder:
 
     workspace: Workspace
     interpreter: Interpreter
-    folder: Path
-    """Writable: what is built goes here."""
+    reads: tuple[Path, ...]
+    writes: tuple[Path, ...] = ()
+    """Holds nothing that we read back as our own: what is built may write whatever it likes there."""
 
     async def uv(self, *args: str, stdin: bytes = b"", pretend_version: bool = False) -> Finished:
         """Run uv inside, with network; `pretend_version` is for projects whose version is in git tags."""
         cache = cache_dir() / "uv"
-        env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        env = interpreters.SYSTEM_CERTIFICATES | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         env |= {"UV_CACHE_DIR": str(cache), "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
         # Hard links cannot cross from the cache's mount to the environment's; copying says nothing about it.
         env |= {"UV_LINK_MODE": "copy", "PATH": f"{uv_path().parent}:/usr/local/bin:/usr/bin:/bin"}
         if pretend_version:
             env |= dict.fromkeys(_VERSION_VARIABLES, "999.0")
         certificates = [Path(path) for name, path in env.items() if name.startswith("SSL_CERT") and Path(path).exists()]
-        mounts = [Mount(cache, writable=True), Mount(self.folder, writable=True), Mount(uv_path().parent)]
+        mounts = [Mount(cache, writable=True), Mount(uv_path().parent), *map(Mount, self.reads)]
+        mounts += [Mount(path, writable=True) for path in self.writes]
         mounts += [Mount(interpreters.base_prefix(self.interpreter.path)), *map(Mount, certificates)]
         return await self.workspace.run(
             Command(
@@ -83,12 +85,14 @@ class _Builder:
         )
 
 
-async def resolve(read: ReadFile, sandbox: Sandbox, tree: Path, as_of: date | None) -> Environment:
+async def resolve(
+    read: ReadFile, sandbox: Sandbox, tree: Path, *, as_of: date | None, wide: bool = False
+) -> Environment:
     """Return the recipe of the environment that a tree declares, from the cache when these inputs were resolved before.
 
     Raises `EnvironmentBuildError` when nothing that fits is found.
     """
-    found = declared(read)
+    found = declared(read, wide=wide)
     interpreter = interpreters.choose(found.requires_python, as_of)
     key = digest(_VERSION, found.key(read), interpreter.minor, str(as_of))
     path = cache_dir() / "resolutions" / f"{key}.json"
@@ -112,12 +116,12 @@ async def _compile(
     found: Declared, interpreter: Interpreter, sandbox: Sandbox, tree: Path, as_of: date | None
 ) -> list[str]:
     """Return the pinned requirements, trying without the lock's constraints when they cannot be met."""
-    folder = cache_dir() / "resolutions"
+    folder = cache_dir() / "constraints"
     (cache_dir() / "uv").mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     workspace = await sandbox.open((tree,), _LIMITS)
     try:
-        builder = _Builder(workspace, interpreter, folder)
+        builder = _Builder(workspace, interpreter, (folder,))
         finished = None
         # A pretended version would reach dependencies built from source too, so it is the last thing tried.
         for pretend_version, constraints in itertools.product((False, True), _constraint_sets(found, as_of)):
@@ -187,11 +191,13 @@ async def build(recipe: Environment, sandbox: Sandbox, tree: Path) -> BuiltEnvir
 
 async def _fill(folder: Path, recipe: Environment, interpreter: Interpreter, sandbox: Sandbox, tree: Path) -> None:
     (cache_dir() / "uv").mkdir(parents=True, exist_ok=True)
-    (folder / "additions").mkdir(parents=True)
+    for name in ("additions", "venv"):
+        (folder / name).mkdir(parents=True)
     write_text(folder / "requirements.txt", "\n".join(recipe.requirements) + "\n")
+    write_text(folder / "interpreter", recipe.interpreter)
     workspace = await sandbox.open((tree,), _LIMITS)
     try:
-        builder = _Builder(workspace, interpreter, folder)
+        builder = _Builder(workspace, interpreter, (folder / "requirements.txt",), (folder / "venv",))
         venv = str(folder / "venv")
         python = f"{venv}/bin/python"
         await _must(builder.uv("venv", "--quiet", "--clear", "--python", str(interpreter.path), venv))
@@ -218,12 +224,13 @@ async def _must(doing: Awaitable[Finished]) -> None:
 
 async def _keep_additions(workspace: Workspace, tree: Path, additions: Path) -> None:
     """Copy what building put into the work tree, and did not find there, to `additions`."""
-    script = f'cd "$0" && find . -type f -newermt @{EPOCH} -print0 | tar --create --null --files-from=- --file=-'
+    tar = "tar --create --hard-dereference --null --files-from=- --file=-"
+    script = f'cd "$0" && find . -type f -newermt @{EPOCH} -print0 | {tar}'
     packed = await workspace.host(["sh", "-c", script, "{workspace}"], env=os.environ)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         for member in archive:
             name = member.name.removeprefix("./")
-            if member.isfile() and not _NOT_ADDED.search(name) and not (tree / name).exists():
+            if member.isfile() and not _NOT_ADDED.search(name) and not os.path.lexists(tree / name):
                 archive.extract(member, additions, filter="data")
 
 
@@ -231,6 +238,8 @@ def _roots(venv: Path, workspace: Path, tree: Path) -> list[str]:
     """Return the folders, relative to the workspace, that imports are looked up in; `.` is the workspace itself."""
     found = []
     for path in sorted(venv.glob("lib/python*/site-packages/*.pth")):
+        if not path.is_file():  # a pipe, say, that would keep us waiting
+            continue
         lines = path.read_text("utf-8", "replace").splitlines()
         found += [os.path.relpath(line.strip(), workspace) for line in lines if line.startswith(str(workspace))]
     if not found and (tree / "src").is_dir():

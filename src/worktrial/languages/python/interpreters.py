@@ -26,6 +26,8 @@ _RELEASED = {
     (3, 14): date(2025, 10, 7),
 }
 """First final release of each version (the release PEPs). The harness needs 3.8."""
+SYSTEM_CERTIFICATES = {"UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1"}
+"""Make uv trust what the system trusts, an own certificate authority too; the first name is that of older versions."""
 
 
 @dataclass(frozen=True, order=True)

@@ -118,7 +118,9 @@ def needs_build(path: str) -> bool:
 
 def infrastructure(path: str) -> bool:
     """Tell whether the file decides how tests run; see `Language.infrastructure`."""
-    name = path.rsplit("/", 1)[-1].lower()
+    *folders, name = path.lower().split("/")
+    if any(folder.endswith((".egg-info", ".dist-info")) for folder in folders):
+        return True  # pytest loads the plugins that the metadata of a package on the path names
     return name in _INFRASTRUCTURE or name.endswith(".pth")
 
 

@@ -11,16 +11,21 @@ _OPERATOR = re.compile(r"^(\^|~(?!=))\s*(\d+(?:\.\d+)*)(.*)$")
 
 def read(table: dict[str, Any], chosen: Callable[[Iterable[str]], list[str]]) -> tuple[str, list[str], list[str]]:
     """Return the Python specifier, the requirements of the chosen groups, and the chosen extras of `[tool.poetry]`."""
-    python = table.get("dependencies", {}).get("python", "")
-    groups = {name: group.get("dependencies", {}) for name, group in table.get("group", {}).items()}
-    groups.setdefault("dev", {}).update(table.get("dev-dependencies", {}))
+    python = _table(table.get("dependencies")).get("python", "")
+    named = _table(table.get("group"))
+    groups = {name: dict(_table(_table(group).get("dependencies"))) for name, group in named.items()}
+    groups.setdefault("dev", {}).update(_table(table.get("dev-dependencies")))
     requirements = [
         requirement
         for group in chosen(groups)
         for name, wanted in groups[group].items()
         if (requirement := pep508(name, wanted)) is not None
     ]
-    return specifier(python) if isinstance(python, str) else "", requirements, chosen(table.get("extras", {}))
+    return specifier(python) if isinstance(python, str) else "", requirements, chosen(_table(table.get("extras")))
+
+
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def pep508(name: str, wanted: object) -> str | None:
@@ -28,7 +33,8 @@ def pep508(name: str, wanted: object) -> str | None:
     if isinstance(wanted, str):
         return f"{name}{specifier(wanted)}"
     if isinstance(wanted, dict) and isinstance(version := wanted.get("version"), str):
-        extras = f"[{','.join(wanted['extras'])}]" if wanted.get("extras") else ""
+        named = wanted.get("extras")
+        extras = f"[{','.join(map(str, named))}]" if isinstance(named, list) and named else ""
         markers = f" ; {wanted['markers']}" if wanted.get("markers") else ""
         return f"{name}{extras}{specifier(version)}{markers}"
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from worktrial.errors import EnvironmentBuildError
 from worktrial.formats.evidence import Ended, Status
 from worktrial.languages.protocol import Activation, BuiltEnvironment, TestPlan, TestReport
 from worktrial.languages.python import interpreters
-from worktrial.languages.python.interpreters import uv_path
+from worktrial.languages.python.interpreters import Interpreter, uv_path
+from worktrial.sandboxes.process import end
 from worktrial.sandboxes.protocol import Command, Mount, Workspace
 from worktrial.store.cache import building_slowly, cache_dir
 
@@ -26,7 +28,7 @@ def activation(environment: BuiltEnvironment, workspace: Workspace) -> Activatio
     if workspace.tier == "none":
         # The project was installed from a workspace at another path: its folders have to be named.
         env["PYTHONPATH"] = ":".join(str(workspace.root / root) for root in _read_roots(environment))
-    mounts = (Mount(environment.folder), Mount(interpreters.base_prefix((venv / "bin/python").resolve())))
+    mounts = (Mount(environment.folder), Mount(interpreters.base_prefix(_interpreter(environment).path)))
     return Activation(env, tuple(mount for mount in mounts if not mount.path.is_relative_to("/usr")))
 
 
@@ -34,7 +36,7 @@ async def test(workspace: Workspace, environment: BuiltEnvironment, plan: TestPl
     """Run the tests of a plan."""
     python = environment.folder / "venv/bin/python"
     active = activation(environment, workspace)
-    tools = await _tools(python) if plan.lines else None
+    tools = await _tools(_interpreter(environment)) if plan.lines else None
     mounts = [*active.mounts, Mount(_HARNESS), *([Mount(tools)] if tools else [])]
     finished = await workspace.run(
         Command(
@@ -68,6 +70,8 @@ def _plan_json(plan: TestPlan, environment: BuiltEnvironment, tools: Path | None
         "files": list(plan.files),
         "ids": list(plan.ids),
         "seed": plan.shuffle_seed,
+        "first": list(plan.first),
+        "stop_after_s": plan.stop_after_s,
         "lines": {path: sorted(lines) for path, lines in plan.lines.items()},
         "roots": _read_roots(environment),
         "tools": str(tools),
@@ -78,17 +82,27 @@ def _read_roots(environment: BuiltEnvironment) -> list[str]:
     return (environment.folder / "roots").read_text("utf-8").split("\n")[:-1]
 
 
-async def _tools(python: Path) -> Path:
+def _interpreter(environment: BuiltEnvironment) -> Interpreter:
+    """Return what an environment was built with. The environment's own `python` is not ours to start or follow."""
+    return interpreters.for_version((environment.folder / "interpreter").read_text("utf-8"))
+
+
+async def _tools(interpreter: Interpreter) -> Path:
     """Return a folder with coverage.py for an interpreter, outside of the environment so as not to change it."""
-    minor = python.resolve().name
-    target = cache_dir() / "tools" / minor
+    target = cache_dir() / "tools" / f"python{interpreter.minor}"
     async with building_slowly(target) as part:
         if part is not None:
-            argv = [str(uv_path()), "pip", "install", "--quiet", "--no-config", "--python", str(python)]
+            argv = [str(uv_path()), "pip", "install", "--quiet", "--no-config", "--python", str(interpreter.path)]
+            argv += ["--only-binary", ":all:"]  # nothing of the package is run outside of a sandbox
+            env = interpreters.SYSTEM_CERTIFICATES | os.environ
             process = await asyncio.create_subprocess_exec(
-                *argv, "--target", str(part), "coverage>=7", stderr=asyncio.subprocess.PIPE
+                *argv, "--target", str(part), "coverage>=7", env=env, stderr=asyncio.subprocess.PIPE
             )
-            _, errors = await process.communicate()
+            try:
+                _, errors = await process.communicate()
+            except BaseException:
+                await end(process)
+                raise
             if process.returncode:
                 raise EnvironmentBuildError("could not install coverage.py", cause=errors.decode()[-300:])
     return target
@@ -119,7 +133,8 @@ class SaidByTests:
                 self._done.setdefault(path, "skipped")
             case {"covered": str(path), "tests": dict(tests)}:
                 for test, lines in tests.items():
-                    self.covering.setdefault(test, {})[path] = tuple(lines)
+                    if isinstance(lines, list) and all(isinstance(line, int) for line in lines):
+                        self.covering.setdefault(test, {})[path] = tuple(lines)
             case {"finished": int()}:
                 self.finished = True
             case _:
@@ -148,7 +163,7 @@ def _records(data: bytes) -> Iterable[dict[str, Any]]:
     for line in data.splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
             yield record

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import sys
+import tempfile
 
 
 def main():
@@ -20,16 +21,27 @@ def main():
     os.set_inheritable(report_fd, False)
     harness = sys.path.pop(0)
 
+    # Before anything of the workspace is on the path: a `pytest.py` or a `coverage.py` there is not what we want.
+    inside = [path for path in sys.path if os.path.abspath(path).startswith(os.getcwd())]
+    sys.path[:] = [path for path in sys.path if path not in inside]
     coverage = start_coverage(plan) if plan["lines"] else None
 
-    import pytest  # before anything of the workspace is on the path: a `pytest.py` there is not it
+    import pytest
 
     for root in plan["roots"]:
         sys.path.append(os.path.normpath(os.path.join(os.getcwd(), root)))
+    sys.path += [path for path in inside if path not in sys.path]
     reporter = load_reporter(harness)(report_fd, plan, coverage)
-    arguments = ["--continue-on-collection-errors", "-p", "no:cacheprovider", "--tb=short", "--maxfail=1000000"]
-    arguments += ["--rootdir", os.getcwd(), *neutralised(), *plan["targets"]]
-    return int(pytest.main(arguments, plugins=[reporter]))
+    targets = [path for path in plan["targets"] if os.path.exists(path)]
+    if plan["targets"] and not targets:
+        return reporter.nothing_there()
+    arguments = ["--continue-on-collection-errors", "--tb=short", "--maxfail=1000000"]
+    # Not `-p no:cacheprovider`: settings of the repository may need its options to exist.
+    arguments += ["-o", "cache_dir=" + tempfile.mkdtemp(prefix="pytest-cache-")]
+    arguments += ["--rootdir", os.getcwd(), *neutralised(reporter), *targets]
+    code = int(pytest.main(arguments, plugins=[reporter]))
+    reporter.account_for(targets, code)
+    return code
 
 
 def load_reporter(harness):
@@ -43,6 +55,7 @@ def load_reporter(harness):
 def start_coverage(plan):
     """Return a running coverage measurement of the plan's files; its package is taken from the tools folder."""
     sys.path.append(plan["tools"])
+    os.environ.setdefault("COVERAGE_CORE", "ctrace")  # the one that newer Pythons have cannot tell tests apart
     import coverage
 
     measured = coverage.Coverage(
@@ -55,18 +68,23 @@ def start_coverage(plan):
     return measured
 
 
-def neutralised():
-    """Return options that switch off plugins which would run tests elsewhere, again, or in an order of their own."""
+def neutralised(reporter):
+    """Return options that switch off plugins which would run tests elsewhere, again, or in an order of their own.
+
+    The repository may have blocked a plugin (`-p no:xdist`): the reporter then makes its option a word without meaning.
+    """
     options = []
-    for module, switches in (
-        ("xdist", ["-n0"]),
-        ("pytest_cov", ["--no-cov"]),
-        ("pytest_randomly", ["-p", "no:randomly"]),
-        ("pytest_random_order", ["-p", "no:random_order"]),
-        ("pytest_rerunfailures", ["--reruns=0"]),
+    for module, plugin, switch in (
+        ("xdist", "xdist", "--numprocesses=0"),
+        ("pytest_cov", "pytest_cov", "--no-cov"),
+        ("pytest_rerunfailures", "rerunfailures", "--reruns=0"),
     ):
         if importlib.util.find_spec(module) is not None:
-            options += switches
+            options.append(switch)
+            reporter.switches[plugin] = switch
+    for module, plugin in (("pytest_randomly", "randomly"), ("pytest_random_order", "random_order")):
+        if importlib.util.find_spec(module) is not None:
+            options += ["-p", "no:" + plugin]
     return options
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import time
 
 import pytest
 
@@ -16,14 +17,54 @@ class Reporter:
         self.ids = set(plan["ids"])
         self.seed = plan["seed"]
         self.lines = plan["lines"]
+        self.first = {file: place for place, file in enumerate(plan["first"])}
+        self.stop_at = None if plan["stop_after_s"] is None else time.monotonic() + plan["stop_after_s"]
         self.coverage = coverage
         self.outcome = {}
+        self.switches = {}
+        self.collected = False
+        self.session = None
 
     def say(self, **record):
         """Write one line to the report."""
         data = json.dumps(record).encode("utf-8", "backslashreplace") + b"\n"
         while data:
             data = data[os.write(self.report_fd, data) :]
+
+    def pytest_sessionstart(self, session):
+        """Keep the session, to end it when its time is over."""
+        self.session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config, parser):
+        """Give options of ours that belong to a plugin which the repository has blocked a place to go."""
+        for plugin, switch in self.switches.items():
+            if not early_config.pluginmanager.hasplugin(plugin):
+                name, _, value = switch.partition("=")
+                parser.addoption(name, action="store" if value else "store_true")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config):
+        """Take back what the repository's settings say on stopping early and on running only some tests."""
+        for name in ("stepwise", "lf", "failedfirst", "newfirst", "collectonly"):
+            if getattr(config.option, name, False):
+                setattr(config.option, name, False)
+
+    def nothing_there(self):
+        """Report that none of the files of the plan exists, as pytest would a run without tests."""
+        self.say(collected=0)
+        self.say(finished=5)
+        return 5
+
+    def account_for(self, targets, code):
+        """Report the files of the plan as not importable when pytest gave up on them before it collected anything.
+
+        That is what it does when a `conftest.py` fails, exit code 4.
+        """
+        if not self.collected and code == 4:
+            for path in targets:
+                self.say(uncollected=path)
+            self.say(finished=code)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config, items):
@@ -35,6 +76,9 @@ class Reporter:
             items[:] = kept
         if self.seed is not None:
             items[:] = shuffled(items, random.Random(self.seed))
+        if self.first:
+            items.sort(key=lambda item: self.first.get(item.nodeid.split("::")[0], len(self.first)))
+        self.collected = True
         self.say(collected=len(items))
 
     def pytest_collectreport(self, report):
@@ -60,7 +104,7 @@ class Reporter:
         elif report.when == "setup":
             if not report.passed:
                 self.outcome[report.nodeid] = status(report)
-        else:
+        elif self.outcome.get(report.nodeid) != "failed":  # subtests report before the test does, and it may pass
             self.outcome[report.nodeid] = status(report)
 
     def pytest_runtest_logfinish(self, nodeid, location):
@@ -68,6 +112,8 @@ class Reporter:
         if self.coverage is not None:
             self.coverage.switch_context("")
         self.say(test=nodeid, status=self.outcome.get(nodeid) or "error")
+        if self.stop_at is not None and time.monotonic() > self.stop_at:
+            self.session.shouldstop = "out of time"
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session, exitstatus):

@@ -1,0 +1,30 @@
+"""Both tiers keep the contract."""
+
+from __future__ import annotations
+
+import pytest
+from tests.sandboxes.contract import SandboxContract
+
+from worktrial.sandboxes.namespaces import Namespaces
+from worktrial.sandboxes.protocol import Sandbox
+from worktrial.sandboxes.select import probe_namespaces
+from worktrial.sandboxes.unconfined import Unconfined
+
+
+class TestNamespaces(SandboxContract):
+    """Isolation by namespaces."""
+
+    @pytest.fixture
+    def sandbox(self) -> Sandbox:
+        probe = probe_namespaces()
+        if not probe.works:
+            pytest.skip(f"no namespaces here: {probe.cause}")
+        return Namespaces()
+
+
+class TestUnconfined(SandboxContract):
+    """No isolation."""
+
+    @pytest.fixture
+    def sandbox(self) -> Sandbox:
+        return Unconfined()

@@ -1,0 +1,258 @@
+"""What namespaces keep out, keep in, and leave behind: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.sandboxes.contract import LIMITS, gone, make, python, shell, sleepers
+
+from worktrial.errors import SandboxError
+from worktrial.sandboxes.namespaces import Namespaces
+from worktrial.sandboxes.protocol import Command, Mount, Workspace
+from worktrial.sandboxes.select import probe_namespaces
+
+PROBE = probe_namespaces()
+pytestmark = pytest.mark.skipif(not PROBE.works, reason=f"no namespaces here: {PROBE.cause}")
+
+
+@pytest_asyncio.fixture
+async def workspace() -> AsyncIterator[Workspace]:
+    opened = await Namespaces().open((), LIMITS)
+    yield opened
+    await opened.close()
+
+
+async def test_a_command_is_an_ordinary_user_without_capabilities(workspace: Workspace) -> None:
+    done = await workspace.run(
+        shell("id -u; id -g; grep CapEff /proc/self/status; cat /proc/self/oom_score >/dev/null")
+    )
+    assert done.output.split() == [b"1000", b"1000", b"CapEff:", b"0000000000000000"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/root", "/home/joe", "/work", "/var/lib", "/etc/shadow", "/etc/ssl/private", "/sys", "/run", "/boot"]
+)
+async def test_the_host_s_files_are_not_there(workspace: Workspace, path: str) -> None:
+    done = await workspace.run(shell(f"ls -a {path}"))
+    assert b"No such file" in done.output, done.output
+
+
+async def test_the_host_s_home_and_temporary_files_are_not_there(workspace: Workspace, tmp_path: Path) -> None:
+    make(tmp_path / "secret", {"key": "k"})
+    done = await workspace.run(shell(f"cat {tmp_path}/secret/key; ls {Path.home()}; ls -A /tmp"))
+    assert b"k\n" not in done.output
+    assert done.output.count(b"No such file") == 2
+
+
+async def test_only_workspace_home_and_temporary_folders_can_be_written(workspace: Workspace) -> None:
+    script = "for f in /workspace /tmp $HOME /dev/shm / /usr /etc /usr/local /var /proc/sys/kernel; do"
+    done = await workspace.run(shell(script + " touch $f/new 2>/dev/null && echo $f; done"))
+    assert done.output.decode().split() == ["/workspace", "/tmp", "/home/agent", "/dev/shm"]
+
+
+async def test_kernel_settings_cannot_be_changed(workspace: Workspace) -> None:
+    """Not even by one whose real user is root: what root owns in /proc is read-only."""
+    script = "for f in $(find /proc/sys /proc/sysrq-trigger /proc/irq /proc/fs -type f 2>/dev/null); do"
+    done = await workspace.run(shell(script + ' ( : >> "$f" ) 2>/dev/null && echo "$f"; done'))
+    assert done.output == b""
+
+
+async def test_the_host_s_processes_are_neither_seen_nor_reached(workspace: Workspace) -> None:
+    done = await workspace.run(shell(f"ls /proc | grep -c '^[0-9]*$'; kill -0 {os.getpid()} 2>&1; echo $?"))
+    lines = done.output.decode().splitlines()
+    assert int(lines[0]) < 10
+    assert "No such process" in done.output.decode()
+
+
+async def test_there_is_no_network_not_even_the_host_s_own(workspace: Workspace) -> None:
+    """Loopback and abstract unix sockets of the host are out of reach; loopback of its own works."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.socket(socket.AF_UNIX) as abstract,
+    ):
+        abstract.bind(f"\0worktrial-{os.getpid()}")
+        abstract.listen()
+        done = await workspace.run(
+            python(
+                f"""
+import socket
+def attempt(family, address):
+    try:
+        socket.socket(family).connect(address); print("reached")
+    except OSError as error:
+        print(type(error).__name__)
+attempt(socket.AF_INET, ("127.0.0.1", {server.getsockname()[1]}))
+attempt(socket.AF_INET, ("192.0.2.1", 80))
+attempt(socket.AF_UNIX, "\\0worktrial-{os.getpid()}")
+own = socket.create_server(("127.0.0.1", 0))
+attempt(socket.AF_INET, own.getsockname())
+"""
+            )
+        )
+    assert done.output.decode().split() == ["ConnectionRefusedError", "OSError", "ConnectionRefusedError", "reached"]
+
+
+async def test_read_only_mounts_are_read_only(workspace: Workspace, tmp_path: Path) -> None:
+    readable, writable = make(tmp_path / "r", {"f": "x"}), make(tmp_path / "w", {})
+    mounts = (Mount(readable), Mount(writable, writable=True))
+    done = await workspace.run(shell(f"echo y > {readable}/f; echo y > {writable}/f; true", mounts=mounts))
+    assert b"Read-only" in done.output
+    assert (readable / "f").read_text() == "x"
+    assert (writable / "f").read_text() == "y\n"
+
+
+async def test_programs_on_the_command_s_path_never_run_outside(workspace: Workspace, tmp_path: Path) -> None:
+    """An environment's `bin` folder is written by untrusted code: a `bwrap` or `nsenter` there is not ours."""
+    mark = tmp_path / "mark"
+    folder = make(tmp_path / "bin", {})
+    for name in ("nsenter", "bwrap", "unshare", "prlimit", "sh", "stat"):
+        (folder / name).write_text(f"#!/bin/sh\necho {name} >> {mark}\n")
+        (folder / name).chmod(0o755)
+    done = await workspace.run(
+        Command(("/bin/sh", "-c", "echo fine"), 10, env={"PATH": f"{folder}:/usr/bin:/bin"}, mounts=(Mount(folder),))
+    )
+    assert done.output == b"fine\n"
+    assert not mark.exists()
+
+
+async def test_a_full_disk_is_told_apart_and_room_can_be_made(workspace: Workspace) -> None:
+    done = await workspace.run(shell("dd if=/dev/zero of=big bs=1M count=200"))
+    assert done.ended == "disk_full"
+    assert (await workspace.run(shell("cat nothing"))).ended == "completed"
+    assert (await workspace.run(shell("rm big; echo x > small"))).exit_code == 0
+
+
+async def test_running_out_of_inodes_is_a_full_disk_too(tmp_path: Path) -> None:
+    opened = await Namespaces().open((), LIMITS)
+    try:
+        await opened.host(["mount", "-o", "remount,nr_inodes=50", "{workspace}/.."], env=os.environ)
+        assert (await opened.run(shell("for i in $(seq 100); do echo > $i || exit 1; done"))).ended == "disk_full"
+    finally:
+        await opened.close()
+
+
+async def test_nothing_runs_or_writes_once_a_command_has_ended(workspace: Workspace) -> None:
+    script = "for i in 1 2 3; do (while :; do date +%N > file; done) & done; sleep 0.02; exit 0"
+    for _ in range(5):
+        await workspace.run(shell(script))
+        seen = {await workspace.host(["cat", "{workspace}/file"], env=os.environ) for _ in range(5)}
+        assert len(seen) == 1
+
+
+async def test_a_layer_that_is_not_there_is_an_error_with_its_cause(tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match="could not mount") as caught:
+        await Namespaces().open((tmp_path / "nothing",), LIMITS)
+    assert "nothing" in caught.value.cause
+
+
+async def test_an_opening_that_is_cancelled_leaves_no_holder(tmp_path: Path) -> None:
+    """The comma makes it copy, which takes long enough to be cancelled."""
+    layer = make(tmp_path / "a,b", {})
+    (layer / "big").write_bytes(bytes(20_000_000))
+    sandbox = Namespaces()
+
+    def holders() -> list[str]:
+        found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        return [line for line in found.splitlines() if str(layer) in line]
+
+    for wait_s in (0.0, 0.005, 0.02):
+        task = asyncio.create_task(sandbox.open((layer,), LIMITS))
+        await asyncio.sleep(wait_s)
+        task.cancel()
+        for result in await asyncio.gather(task, return_exceptions=True):
+            if not isinstance(result, BaseException):
+                await result.close()
+    assert await gone(lambda: bool(holders()))
+
+
+def test_nothing_stays_mounted_or_running_when_we_are_killed(tmp_path: Path) -> None:
+    seconds = f"46.{os.getpid()}"
+    script = f"""
+import asyncio
+from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes.namespaces import Namespaces
+from worktrial.sandboxes.protocol import Command
+
+async def main():
+    workspace = await Namespaces().open((), TrialLimits())
+    task = asyncio.create_task(workspace.run(Command(("sh", "-c", "(setsid sleep {seconds} &); sleep {seconds}"), 60)))
+    await asyncio.sleep(0.3)
+    print(workspace._holder.pid, flush=True)
+    await task
+
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        holder = int(process.stdout.readline())
+        assert len(sleepers(seconds)) == 2
+        os.kill(process.pid, signal.SIGKILL)
+    assert asyncio.run(gone(lambda: bool(sleepers(seconds)) or Path(f"/proc/{holder}/ns").exists()))
+    assert str(os.environ["WORKTRIAL_CACHE"]) not in Path("/proc/self/mountinfo").read_text()
+
+
+AS_JOE = """
+import asyncio, os, sys
+from pathlib import Path
+from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes.select import choose
+from worktrial.sandboxes.protocol import Command
+
+async def main(tier):
+    layer = Path(os.environ["WORKTRIAL_CACHE"], "layer")
+    (layer / "dir").mkdir(parents=True, exist_ok=True)
+    (layer / "dir/a").write_text("a")
+    workspace = await choose(tier).open((layer,), TrialLimits())
+    script = "id -u; mv dir there; echo b >> there/a; mkdir s; echo > s/x; chmod 0 s"
+    done = await workspace.run(Command(("sh", "-c", script), 20))
+    assert done.exit_code == 0, done
+    print(tier, done.output.split()[0].decode(), (layer / "dir/a").read_text())
+    root = workspace.root
+    await workspace.close()
+    assert tier != "none" or not root.parent.exists()
+
+for tier in ("namespaces", "none"):
+    asyncio.run(main(tier))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_ordinary_user_gets_the_same(tmp_path: Path) -> None:
+    """As the user `joe`, with the system's Python: root's folders, and so its interpreters, are closed to others."""
+    if subprocess.run(["id", "joe"], capture_output=True, check=False).returncode:
+        pytest.skip("there is no user joe")
+    packages = next(path for path in sys.path if path.endswith("site-packages"))
+    source = Path(__file__).parents[2] / "src"
+    script = f"cd /tmp && WORKTRIAL_CACHE=/tmp/joe-{os.getpid()} PYTHONPATH={source}:{packages} /usr/bin/python3 -"
+    done = subprocess.run(["su", "joe", "-c", script], input=AS_JOE, capture_output=True, text=True, check=False)
+    subprocess.run(["rm", "-rf", f"/tmp/joe-{os.getpid()}"], check=False)
+    if "No module named" in done.stderr:
+        pytest.skip("the system's Python cannot use this environment's packages")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "namespaces 1000 a"
+    assert done.stdout.splitlines()[1].startswith("none ")
+
+
+async def test_a_loop_in_another_thread_may_be_used(tmp_path: Path) -> None:
+    """The kernel ends a sandbox with the thread that started it, not only with the process: ours outlives it."""
+    outputs = []
+
+    async def once() -> None:
+        opened = await Namespaces().open((), LIMITS)
+        outputs.append((await opened.run(shell("echo x"))).output)
+        await opened.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(once()))
+    thread.start()
+    await asyncio.to_thread(thread.join)
+    assert outputs == [b"x\n"]
