@@ -75,7 +75,10 @@ def _uv() -> Finding:
 def _pythons() -> Finding:
     from worktrial.languages.python.interpreters import installed
 
-    found = [interpreter.minor for interpreter in installed()]
+    try:
+        found = [interpreter.minor for interpreter in installed()]
+    except OSError as error:  # uv, which lists them, is not there
+        return Finding("Python", ok=False, found=str(error), remedy="install worktrial again: uv comes with it")
     return Finding("Python", ok=bool(found), found=", ".join(found), remedy="install one: uv python install 3.12")
 
 

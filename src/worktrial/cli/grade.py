@@ -20,13 +20,18 @@ def command(run: Path, *, jobs: int, suite: Path | None, sandbox: str | None, mi
     import asyncio
 
     from worktrial.cli.grade_command import Grading, conclude
+    from worktrial.cli.output import talk, warn_of
     from worktrial.sandboxes.select import choose
     from worktrial.store.run import RunDir
     from worktrial.store.suite import Suite
 
     opened = RunDir.open(run)
     tasks = Suite.open(suite or Path(opened.request().suite))
-    grading = Grading(opened, tasks, choose(sandbox or opened.lock().sandbox), jobs)
+    chosen = choose(sandbox or opened.lock().sandbox)
+    warn_of(chosen)
+    if tasks.digest() != opened.lock().suite_digest:
+        talk.print("warning: the suite has changed since the run; graded is by its tests of today")
+    grading = Grading(opened, tasks, chosen, jobs)
     asyncio.run(grading.work(only_missing=missing))
     conclude(opened, as_json=as_json)
     return 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
 
 from worktrial import agents
 from worktrial.cli.output import print_json, talk
@@ -15,6 +13,7 @@ from worktrial.formats.journal import JournalEntry
 from worktrial.grade.grader import Grader
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.run import RunDir, TrialDir
+from worktrial.store.scratch import scratch_folder
 from worktrial.store.suite import Suite
 
 
@@ -28,16 +27,20 @@ class Grading:
         self._jobs = jobs
 
     async def work(self, *, only_missing: bool) -> None:
-        """Grade all finished trials, or those without a verdict. Raises `StorageError` on a full disk."""
+        """Grade all finished trials, or those without a verdict; not those that the budget cut off.
+
+        Raises `StorageError` on a full disk.
+        """
         wanted = [
             trial_dir
             for trial_dir in self._run.trial_dirs()
-            if trial_dir.trial() is not None and not (only_missing and trial_dir.verdict() is not None)
+            if (trial := trial_dir.trial()) is not None and trial.ended != "budget"
+            if not (only_missing and trial_dir.verdict() is not None)
         ]
         places = asyncio.Semaphore(self._jobs)
-        with tempfile.TemporaryDirectory(prefix="worktrial-") as scratch, working("Grading", len(wanted)) as work:
+        with scratch_folder() as scratch, working("Grading", len(wanted)) as work:
             limits = self._run.request().limits
-            grader = Grader(self._suite, self._sandbox, Path(scratch) / "grader.git", limits)
+            grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits)
 
             async def one(trial_dir: TrialDir) -> None:
                 async with places:
@@ -58,11 +61,16 @@ class Grading:
 def conclude(run: RunDir, *, as_json: bool) -> None:
     """Print every agent's solve rate, for people and, if asked for, as JSON."""
     from worktrial.analyse.summary import agents_json, summarise
+    from worktrial.analyse.words import percent
 
     summary = summarise(run, agents.CONTROLS)
     for agent in summary.agents:
         rate = agent.rate
-        said = "no graded trial" if rate is None else f"{rate.mean:.0%} (95% CI {rate.low:.0%} to {rate.high:.0%})"
+        said = (
+            "no graded trial"
+            if rate is None
+            else f"{percent(rate.mean)} (95% CI {percent(rate.low)} to {percent(rate.high)})"
+        )
         talk.print(f"{agent.name}: solved {said}", markup=False)
     if as_json:
         print_json(agents_json(summary))

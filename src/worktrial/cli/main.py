@@ -61,24 +61,50 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every expected failure ends as `error:` / `cause:` / `hint:` and an exit code."""
     try:
-        code: Any = cli.main(standalone_mode=False)
+        code: Any = cli.main(prog_name="worktrial", standalone_mode=False, color=_color())
     except click.ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help; click has it from 8.2 on
+            error.show()
+            sys.exit(2)
         command = getattr(getattr(error, "ctx", None), "command_path", "worktrial")
         fail(error.format_message(), hint=f"see {command} --help", code=2)
     except click.Abort:
         sys.exit(130)
-    except WorktrialError as error:
-        fail(error.message, cause=error.cause, hint=error.hint, code=error.exit_code)
     except BrokenPipeError:
         # The reader went away (`worktrial … | head`): nothing to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except (WorktrialError, OSError, ExceptionGroup) as error:
+        _report(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: BaseException) -> None:
+    """Print an expected failure and end the process; of several at once, the first. Any other goes on as it came."""
+    first = error
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if isinstance(first, WorktrialError):
+        fail(first.message, cause=first.cause, hint=first.hint, code=first.exit_code)
+    if isinstance(first, OSError):
+        # A forbidden folder, a full disk, a program that is not installed: the world's, wherever it comes up.
+        what = f"{first.filename}: {first.strerror}" if first.filename else first.strerror or str(first)
+        fail(what, hint="worktrial doctor says what this machine lacks", code=1)
+    raise error
+
+
+def _color() -> bool | None:
+    """Return False where colours are unwanted (no-color.org), else None: where they can be shown."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def fail(message: str, *, cause: str = "", hint: str = "", code: int) -> None:
     """Print an error in the three-line form on standard error and end the process with `code`."""
     for label, text in (("error", message), ("cause", cause), ("hint", hint)):
         if text:
-            click.echo(f"{click.style(label, fg='red' if label == 'error' else None, bold=True)}: {text}", err=True)
+            click.echo(
+                f"{click.style(label, fg='red' if label == 'error' else None, bold=True)}: {text}",
+                err=True,
+                color=_color(),
+            )
     sys.exit(code)

@@ -9,13 +9,22 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from worktrial.sandboxes.protocol import Sandbox
+from worktrial.sandboxes.select import NONE_MEANS
+
 talk = Console(stderr=True, highlight=False)
 """For people: progress, funnels, hints. Standard output is kept for data."""
 
 
+def warn_of(sandbox: Sandbox) -> None:
+    """Say what it means when there is no isolation."""
+    if sandbox.tier == "none":
+        talk.print(f"warning: no isolation. {NONE_MEANS}", markup=False, soft_wrap=True)
+
+
 def print_json(value: dict[str, Any]) -> None:
     """Print the command's result as one line of JSON on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(json.dumps(value))  # ASCII, whatever the terminal can show
 
 
 def print_funnel(title: str, rows: list[tuple[str, int, str]]) -> None:

@@ -62,7 +62,8 @@ def working(title: str, total: int, done: int = 0) -> Iterator[Work]:
 
 def same_command() -> str:
     """Return the command line that was given, to show as the one that resumes."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0]).name
+    return shlex.join([*(["python", "-m", "worktrial"] if program == "__main__.py" else [program]), *sys.argv[1:]])
 
 
 def seconds(value: float) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 
 from worktrial.cli.contenders import contender, read_config
 from worktrial.cli.grade_command import conclude
-from worktrial.cli.output import talk
+from worktrial.cli.output import talk, warn_of
 from worktrial.cli.progress import same_command
 from worktrial.cli.session import Campaign, check_names
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.run import RunRequest, TrialLimits
-from worktrial.sandboxes.select import NONE_MEANS, choose
+from worktrial.sandboxes.select import choose
 from worktrial.store.run import RunDir
 from worktrial.store.suite import Suite
 
@@ -22,8 +22,7 @@ def run(given: Mapping[str, Any]) -> int:
     """Run what the options ask for and return the exit code: 0 done, 3 trials left, 130 stopped."""
     suite = Suite.open(given["suite"])
     sandbox = choose(given["sandbox"])
-    if sandbox.tier == "none":
-        talk.print(f"warning: no isolation. {NONE_MEANS}", markup=False, soft_wrap=True)
+    warn_of(sandbox)
     out = RunDir(given["out"])
     campaign = Campaign(suite, out, _request(suite, given), sandbox, given["jobs"])
     try:

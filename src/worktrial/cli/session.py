@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from worktrial import agents
 from worktrial.agents.prices import price_known
@@ -15,8 +13,8 @@ from worktrial.agents.protocol import Budget
 from worktrial.cli.output import print_funnel, talk
 from worktrial.cli.progress import Work, seconds, working
 from worktrial.curate.bench import Settings
-from worktrial.curate.validate import Summary, validate
-from worktrial.errors import UsageError
+from worktrial.curate.validate import PASSING, Summary, validate
+from worktrial.errors import FormatError, UsageError
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
 from worktrial.formats.evidence import Decision
@@ -30,6 +28,7 @@ from worktrial.run.plan import in_order, is_finished, make_lock, start_or_resume
 from worktrial.run.schedule import Crew, Progress, Stop, work_off
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.run import RunDir, TrialDir
+from worktrial.store.scratch import scratch_folder
 from worktrial.store.suite import Suite
 
 _REASONS = {
@@ -51,16 +50,29 @@ _REASONS = {
 class Validation:
     """`validate` with progress on the terminal."""
 
-    def __init__(self, suite: Suite, sandbox: Sandbox, settings: Settings, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        sandbox: Sandbox,
+        settings: Settings,
+        limit: int | None = None,
+        *,
+        retry_infrastructure: bool = False,
+    ) -> None:
         self._suite = suite
         self._sandbox = sandbox
         self._settings = settings
         self._limit = limit
+        self._retry_infrastructure = retry_infrastructure
         self._reasons: Counter[str] = Counter()
 
     async def run(self) -> Summary:
-        """Validate, and return what it came to."""
+        """Validate, and return what it came to. Raises `FormatError` for a suite without candidates."""
         total = len(list(self._suite.candidates)[: self._limit])
+        if not total:
+            raise FormatError(
+                f"{self._suite.path} has no candidates", hint="find some: worktrial mine REPO --suite DIR"
+            )
         with working("Validating", total) as work:
 
             def listen(candidate: Candidate, decision: Decision | None) -> None:
@@ -69,12 +81,21 @@ class Validation:
                     work.done(_decision_line(candidate, decision))
                     work.now(f"{self._reasons['accepted']} accepted")
 
-            return await validate(self._suite, self._sandbox, self._settings, limit=self._limit, listen=listen)
+            return await validate(
+                self._suite,
+                self._sandbox,
+                self._settings,
+                limit=self._limit,
+                retry_infrastructure=self._retry_infrastructure,
+                listen=listen,
+            )
 
     def print_funnel(self, summary: Summary) -> None:
         """Print how many candidates ended how."""
         rows = [(reason, count, _REASONS.get(reason, "")) for reason, count in summary.funnel.items()]
         print_funnel("Candidates", rows)
+        if any(reason in PASSING for reason in summary.funnel):
+            talk.print("Was it the network, or this machine? Then: worktrial validate SUITE --retry-infrastructure")
 
 
 def _decision_line(candidate: Candidate, decision: Decision) -> str:
@@ -117,12 +138,12 @@ class Campaign:
             talk.print(f"{finished} of {len(trials)} trials are done already", markup=False)
         loop = asyncio.get_running_loop()
         with (
-            tempfile.TemporaryDirectory(prefix="worktrial-") as scratch,
+            scratch_folder() as scratch,
             working("Running", len(trials), finished) as work,
         ):
             limits = self._request.limits
-            attempts = Attempts(self._suite, self._sandbox, Path(scratch) / "attempts.git", limits, budget)
-            grader = Grader(self._suite, self._sandbox, Path(scratch) / "grader.git", limits)
+            attempts = Attempts(self._suite, self._sandbox, scratch / "attempts.git", limits, budget)
+            grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits)
             crew = Crew(
                 agents=loaded,
                 tasks={task: self._suite.task(task) for task in self._request.tasks},
@@ -183,7 +204,8 @@ _MARKS = {"solved": "✓", "not_solved": "✗", "infrastructure": "!"}
 
 
 def _spent(trials: Sequence[TrialDir]) -> float:
-    costs = (trial.usage.cost_usd for trial_dir in trials if (trial := trial_dir.trial()) is not None)
+    """Return what all attempts cost as far as it is known, those that were set aside included."""
+    costs = (trial.usage.cost_usd for trial_dir in trials for trial in trial_dir.attempts())
     return sum(cost for cost in costs if cost is not None)
 
 

@@ -19,9 +19,18 @@ import click
     "--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Seconds per test process."
 )
 @click.option("--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, or none.")
+@click.option("--retry-infrastructure", is_flag=True, help="Decide again what failed by network, disk or sandbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON on standard output.")
 def command(
-    suite: Path, *, runs: int, jobs: int, limit: int | None, timeout: float, sandbox: str, as_json: bool
+    suite: Path,
+    *,
+    runs: int,
+    jobs: int,
+    limit: int | None,
+    timeout: float,
+    sandbox: str,
+    retry_infrastructure: bool,
+    as_json: bool,
 ) -> int:
     """Prove the candidates of SUITE, newest first.
 
@@ -31,7 +40,7 @@ def command(
     """
     import asyncio
 
-    from worktrial.cli.output import print_json, talk
+    from worktrial.cli.output import print_json, talk, warn_of
     from worktrial.cli.progress import same_command, seconds
     from worktrial.cli.session import Validation
     from worktrial.curate.bench import Settings
@@ -40,8 +49,9 @@ def command(
 
     opened = Suite.open(suite)
     chosen = choose(sandbox)
+    warn_of(chosen)
     settings = Settings(runs=runs, jobs=jobs, timeout_s=timeout)
-    session = Validation(opened, chosen, settings, limit)
+    session = Validation(opened, chosen, settings, limit, retry_infrastructure=retry_infrastructure)
     try:
         summary = asyncio.run(session.run())
     except KeyboardInterrupt:

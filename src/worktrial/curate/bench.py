@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from worktrial.formats.candidate import Candidate
 from worktrial.formats.evidence import (
     Decision,
     Ended,
+    EnvironmentUse,
     EvidenceRecord,
     PutBack,
     Selection,
@@ -34,9 +36,12 @@ from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.cache import cache_dir, digest
 from worktrial.store.files import read_model, write_json
 from worktrial.store.git import Git, GitError
+from worktrial.store.scratch import check_room
 from worktrial.store.suite import Suite
 
 _KEPT_TAIL = 4000
+_ASK_S = 20.0
+"""Seconds of tests that are enough to tell whether an environment is any good."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +54,25 @@ class Settings:
     """Test processes at once. Does not change what is decided."""
     timeout_s: float = 600.0
     """Wall-clock limit of one test process."""
+    coverage_s: float = 120.0
+    """Seconds of the whole suite that are run to find out which tests run the changed lines; related tests go first."""
     covering_limit: int = 200
     """Most tests taken for running a changed line from files the change did not touch."""
     limits: TrialLimits = field(default_factory=TrialLimits)
 
     def key(self) -> str:
         """Return a hash of what can change a decision."""
-        return digest(str(self.runs), str(self.timeout_s), str(self.covering_limit), self.limits.model_dump_json())
+        return digest(
+            *(str(self.runs), str(self.timeout_s), str(self.coverage_s), str(self.covering_limit)),
+            self.limits.model_dump_json(),
+        )
 
 
 class _CoverageResult(Record):
     """A coverage run as the cache keeps it."""
 
     ended: Ended
+    complete: bool
     files: tuple[str, ...]
     covering: dict[str, dict[str, tuple[int, ...]]]
     tests: int
@@ -96,6 +107,9 @@ class Bench:
         self._lines: dict[str, dict[str, tuple[int, ...]]] = {}
         self._measuring: dict[str, asyncio.Task[_CoverageResult]] = {}
         self._files: dict[str, frozenset[str]] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
+        self._serving: dict[str, set[str]] = {}
+        """Test files of which a test passed, by environment."""
 
     # -- records --
 
@@ -136,14 +150,14 @@ class Bench:
     def _prepare_one(self, candidate: Candidate) -> None:
         try:
             trees = put_back(self.git, candidate, self._head)
+            patch = self.git.run(
+                *("diff-tree", "-p", "-U0", "--no-renames", "--no-ext-diff", trees.base_tree, trees.solution_tree),
+                *("--", *(f":(literal,top){path}" for path in candidate.paths("source"))),
+            )
         except GitError as error:
             self._lost[candidate.id] = error.cause
             return
         self._put_back[candidate.id] = trees
-        patch = self.git.run(
-            *("diff-tree", "-p", "-U0", "--no-renames", "--no-ext-diff", trees.base_tree, trees.solution_tree, "--"),
-            *(f":(literal,top){path}" for path in candidate.paths("source")),
-        )
         language = load(candidate.language)
         found = {}
         for path, lines in changed_lines(patch).items():
@@ -171,32 +185,79 @@ class Bench:
     # -- environments --
 
     async def environment(self, candidate: Candidate) -> tuple[Environment, BuiltEnvironment]:
-        """Return the environment of a candidate; in *parent* mode as of its date where possible.
+        """Return the environment in which the candidate's own tests do best with the solution.
 
-        Raises `EnvironmentBuildError`.
+        Tried are those of the change's date in *parent* mode, then today's, each first with what is declared for tests
+        and then with every optional dependency; the first in which a test passes and all files can be imported is
+        taken. Raises `EnvironmentBuildError` when none can be built.
         """
-        trees = self.trees(candidate)
-        dates = [candidate.landed_at.date(), None] if trees.mode == "parent" else [None]
+        dates = [candidate.landed_at.date(), None] if self.trees(candidate).mode == "parent" else [None]
+        best: tuple[Environment, BuiltEnvironment] | None = None
+        most = -1
         failure: EnvironmentBuildError | None = None
-        for as_of in dates:
+        tried: set[str] = set()
+        for as_of, wide in itertools.product(dates, (False, True)):
             try:
-                return await self._environment(candidate, trees, as_of)
+                found = await self._environment(candidate, as_of=as_of, wide=wide)
             except EnvironmentBuildError as error:
+                check_room(cache_dir())
+                self.record(candidate, EnvironmentUse(key="", error=str(error)))
                 failure = failure or error
-        raise failure or EnvironmentBuildError("no environment was tried")
+                continue
+            if found[1].key in tried:
+                continue
+            tried.add(found[1].key)
+            use = await self._ask(candidate, found[1])
+            if use.passing and use.whole:
+                return found
+            if use.passing > most:
+                best, most = found, use.passing
+        if best is None:
+            raise failure or EnvironmentBuildError("no environment was tried")
+        return best
 
     async def _environment(
-        self, candidate: Candidate, trees: PutBack, as_of: date | None
+        self, candidate: Candidate, *, as_of: date | None, wide: bool
     ) -> tuple[Environment, BuiltEnvironment]:
-        language = load(candidate.language)
-        layer = await asyncio.to_thread(tree_layer, self.git, trees.base_tree)
+        trees, language = self.trees(candidate), load(candidate.language)
+        # What is declared is that of the solution; what is built over the base has nothing of the solution in it.
+        base = await asyncio.to_thread(tree_layer, self.git, trees.base_tree)
+        solution = await asyncio.to_thread(tree_layer, self.git, trees.solution_tree)
 
         def read(path: str) -> str | None:
             blob = self.git.blob(trees.solution_tree, path)
             return None if blob is None else blob.decode("utf-8", "replace")
 
-        recipe = await language.resolve(read, self._sandbox, layer.files, as_of)
-        return recipe, await language.build(recipe, self._sandbox, layer.files)
+        recipe = await language.resolve(read, self._sandbox, solution.files, as_of=as_of, wide=wide)
+        return recipe, await language.build(recipe, self._sandbox, base.files)
+
+    async def _ask(self, candidate: Candidate, environment: BuiltEnvironment) -> EnvironmentUse:
+        """Return how the candidate's touched tests do in an environment, from the evidence when it is there.
+
+        Files that did well for another candidate are not asked again.
+        """
+        for record in self.records(candidate):
+            if isinstance(record, EnvironmentUse) and record.key == environment.key:
+                return record
+        language, tree = load(candidate.language), self.trees(candidate).solution_tree
+        files = [path for path in candidate.paths("test") if path in self.files(tree) and language.holds_tests(path)]
+        async with self._asking.setdefault(environment.key, asyncio.Lock()):
+            serving = self._serving.setdefault(environment.key, set())
+            if files and serving.issuperset(files):
+                use = EnvironmentUse(key=environment.key, passing=len(files), whole=True)
+            else:
+                plan = TestPlan(files=tuple(files), everything=not files, stop_after_s=_ASK_S)
+                report = await self._test(language, tree, environment, plan, self.settings.timeout_s)
+                passing = [test for test, status in report.statuses.items() if status == "passed"]
+                serving.update(test.split("::", 1)[0] for test in passing)
+                use = EnvironmentUse(
+                    key=environment.key,
+                    passing=len(passing),
+                    whole="uncollected" not in report.statuses.values(),
+                    wall_s=round(report.wall_s, 3),
+                )
+        self.record(candidate, use)
+        return use
 
     # -- tests --
 
@@ -211,14 +272,32 @@ class Bench:
             if other.id in self._put_back and self._put_back[other.id].solution_tree == tree:
                 for path, lines in self._lines[other.id].items():
                     wanted.setdefault(path, set()).update(lines)
-        plan = TestPlan(everything=True, lines=wanted)
-        key = digest("1", tree, environment.key, repr(sorted((path, sorted(wanted[path])) for path in wanted)))
+        first = self._likely_tests(tree)
+        plan = TestPlan(everything=True, lines=wanted, first=first, stop_after_s=self.settings.coverage_s)
+        key = digest("2", tree, environment.key, repr(sorted((path, sorted(wanted[path])) for path in wanted)))
         started = key not in self._measuring
         if started:
             self._measuring[key] = asyncio.create_task(self._measure(key, candidate, tree, environment, plan))
         result = await asyncio.shield(self._measuring[key])
-        measured = Measured(result.ended, frozenset(result.files), result.covering, result.tests, result.wall_s)
+        measured = Measured(
+            ended=result.ended,
+            complete=result.complete,
+            files=frozenset(result.files),
+            covering=result.covering,
+            tests=result.tests,
+            wall_s=result.wall_s,
+        )
         return measured, started
+
+    def _likely_tests(self, tree: str) -> tuple[str, ...]:
+        """Return the test files that candidates on `tree` touched, then those named after the modules they touched."""
+        sharing = [
+            one for one in self._candidates if one.id in self._put_back and self.trees(one).solution_tree == tree
+        ]
+        touched = dict.fromkeys(path for one in sharing for path in one.paths("test"))
+        language = load(sharing[0].language)
+        source = dict.fromkeys(path for one in sharing for path in one.paths("source"))
+        return (*touched, *language.related_tests(source, sorted(self.files(tree) - set(touched))))
 
     async def _measure(
         self, key: str, candidate: Candidate, tree: str, environment: BuiltEnvironment, plan: TestPlan
@@ -229,6 +308,8 @@ class Bench:
         report = await self._test(load(candidate.language), tree, environment, plan, self.settings.timeout_s)
         result = _CoverageResult(
             ended=report.ended,
+            # Exit code 2: the time was over before the last test.
+            complete=report.ended == "completed" and report.exit_code in (0, 1),
             files=tuple(sorted({test.split("::", 1)[0] for test in report.statuses})),
             covering=report.covering,
             tests=len(report.statuses),

@@ -15,7 +15,7 @@ def changed_lines(patch: bytes) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     lines: set[int] = set()
     left = [0, 0]
-    for line in patch.splitlines():
+    for line in patch.split(b"\n"):  # and not at a lone carriage return, which is part of a line to git
         if left != [0, 0] and line[:1] in b"-+\\":
             # Within a hunk a line may look like a header: only its first character counts.
             side = {b"-": 0, b"+": 1}.get(line[:1])
@@ -36,7 +36,8 @@ def _path(name: bytes) -> str | None:
     if name.startswith(b'"'):
         quoted = name.rstrip()[1:-1]
         name = re.sub(rb"\\([0-7]{3}|.)", lambda match: _unescape(match[1]), quoted)
-    name = name.split(b"\t")[0]
+    else:
+        name = name.split(b"\t")[0]
     return None if name == b"/dev/null" else name.removeprefix(b"b/").decode("utf-8", "surrogateescape")
 
 

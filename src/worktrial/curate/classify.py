@@ -56,22 +56,20 @@ class Classes:
         return {name: len(tests) for name, tests in vars(self).items() if tests}
 
 
-def kinds(test: str, runs: Sequence[TestRun]) -> set[Kind]:
-    """Return what `test` did in `runs`, each kind once. A test of a file that could not be imported failed."""
-    return {_kind(test, run, run.statuses()) for run in runs}
-
-
 def _kind(test: str, run: TestRun, statuses: dict[str, Status]) -> Kind:
     status = statuses.get(test) or statuses.get(test.split("::", 1)[0])
     if status is not None:
         return _KINDS[status]
+    if run.ended == "crashed" and not statuses:
+        return "fail"  # the runner could not even start, as when a conftest imports what the change adds
     return "missing" if run.ended == "completed" else "unknown"
 
 
 def classify(base: Sequence[TestRun], tests: Sequence[TestRun], solution: Sequence[TestRun]) -> Classes:
     """Return the classes of all tests. Each sequence holds every run of one state; an empty one says nothing.
 
-    Files that could not be imported are no tests and are left out; the tests in them count as failed.
+    Files that could not be imported are no tests and are left out; the tests in them count as failed, and so does every
+    test where the runner ended before the first one.
     """
     tables = [[run.statuses() for run in runs] for runs in (base, tests, solution)]
     seen = dict.fromkeys(test for table in tables for statuses in table for test in statuses if "::" in test)

@@ -7,10 +7,10 @@ import asyncio
 from worktrial.curate.bench import Bench
 from worktrial.curate.classify import Classes, classify, judge, may_decide
 from worktrial.curate.selection import Measured, select
-from worktrial.errors import EnvironmentBuildError, RepositoryError
+from worktrial.errors import EnvironmentBuildError, RepositoryError, WorktrialError
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Selection, State, TestRun
+from worktrial.formats.evidence import CoverageRun, Decision, Selection, State, TestRun
 from worktrial.formats.task import Environment, Task
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment
@@ -27,9 +27,7 @@ async def prove(bench: Bench, candidate: Candidate) -> Decision:
     try:
         recipe, environment = await bench.environment(candidate)
     except EnvironmentBuildError as error:
-        bench.record(candidate, EnvironmentUse(key="", error=str(error)))
         return bench.decide(candidate, accepted=False, reason="environment_failed", detail=str(error))
-    bench.record(candidate, EnvironmentUse(key=environment.key))
     selection = await _select(bench, candidate, environment)
     bench.record(candidate, selection)
     if not (selection.touched or selection.covering or selection.same_module):
@@ -61,9 +59,13 @@ async def _select(bench: Bench, candidate: Candidate, environment: BuiltEnvironm
         measured, started = await bench.measure(candidate, environment)
         wall_s = measured.wall_s if started else 0.0
         bench.record(candidate, CoverageRun(wall_s=round(wall_s, 3), ended=measured.ended, tests=measured.tests))
-        if not measured.files:
+        if measured.ended != "completed" or not measured.files:
+            # What it did not come to is not known to have no tests: one that hangs must not cost the others.
             measured = None
-    return select(load(candidate.language), candidate, lines, measured, bench.settings.covering_limit)
+    present = bench.files(bench.trees(candidate).solution_tree)
+    limit = bench.settings.covering_limit
+    selection = select(load(candidate.language), candidate, lines, measured, limit, present=present)
+    return selection.model_copy(update={"environment": environment.key})
 
 
 async def _run(
@@ -88,7 +90,12 @@ async def _run(
     more = [(state, index) for index in range(1, bench.settings.runs) for state in ("solution", "tests")]
     wanted: list[tuple[State, int]] = [("base", index) for index in range(bench.settings.runs)]
     wanted += [("solution" if state == "solution" else "tests", index) for state, index in more]
-    runs = [solution, tests, *await asyncio.gather(*(run(state, index) for state, index in wanted))]
+    try:
+        async with asyncio.TaskGroup() as group:
+            begun = [group.create_task(run(state, index)) for state, index in wanted]
+    except* WorktrialError as failed:
+        raise failed.exceptions[0] from None
+    runs = [solution, tests, *(task.result() for task in begun)]
     by_state = {state: [run for run in runs if run.state == state] for state in ("base", "tests", "solution")}
     classes = classify(by_state["base"], by_state["tests"], by_state["solution"])
     decision = _conclude(bench, candidate, classes)

@@ -18,7 +18,7 @@ def put_back(git: Git, candidate: Candidate, head: str) -> PutBack:
 
     Raises `GitError` when objects are missing.
     """
-    with tempfile.TemporaryDirectory(prefix="worktrial-") as folder:
+    with tempfile.TemporaryDirectory(prefix="index-", dir=git.git_dir) as folder:
         scratch = git.with_index(Path(folder) / "index")
         try:
             return _backout(scratch, candidate, head)
@@ -66,7 +66,8 @@ def _back_out_leniently(git: Git, candidate: Candidate, path: str, head: str) ->
 
 
 def _added_lines(patch: bytes) -> set[bytes]:
-    added = (line[1:] for line in patch.splitlines() if line.startswith(b"+") and not line.startswith(b"+++"))
+    _, _, hunks = patch.partition(b"\n@@ ")  # the headers before them have lines with `+++` too
+    added = (line[1:] for line in hunks.splitlines() if line.startswith(b"+"))
     return {line for line in added if len(line.strip()) >= _TELLING}
 
 
@@ -90,8 +91,8 @@ def _with_files_of(git: Git, base: str, other: str, paths: tuple[str, ...]) -> s
     entries = []
     for path in paths:
         listed = git.text("ls-tree", "-z", other, "--", f":(literal,top){path}").rstrip("\0")
-        if listed:
-            mode, _, rest = listed.split(" ", 2)
+        mode, kind, rest = listed.split(" ", 2) if listed else ("", "", "")
+        if kind not in ("", "tree"):
             entries.append(f"{mode} {rest.split(chr(9), 1)[0]}\t{path}")
         else:
             entries.append(f"0 {'0' * 40}\t{path}")

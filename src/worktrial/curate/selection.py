@@ -15,8 +15,10 @@ class Measured:
     """What a run of the whole suite on the solution told."""
 
     ended: Ended
+    complete: bool
+    """Whether every test was run, and not only those there was time for."""
     files: frozenset[str]
-    """Files that have tests."""
+    """Files of which a test was run."""
     covering: Mapping[str, Mapping[str, Collection[int]]]
     """Lines each test ran: by test id, then path."""
     tests: int
@@ -29,13 +31,19 @@ def select(
     lines: Mapping[str, Collection[int]],
     measured: Measured | None,
     limit: int,
+    *,
+    present: Collection[str] = (),
 ) -> Selection:
     """Return the tests to run for a candidate.
 
     `lines` are the changed lines that a test can run, `measured` is None when there are none or nothing ran. At most
-    `limit` covering tests are taken: those that run the most of the changed lines.
+    `limit` covering tests are taken: those that run the most of the changed lines. `present` are all files with the
+    solution, to find tests of the same module among where there is no measurement to tell.
     """
-    has_tests = measured.files if measured is not None else frozenset(candidate.paths("test"))
+    has_tests = measured.files if measured is not None else frozenset()
+    if measured is None or not measured.complete:
+        named = {*candidate.paths("test"), *language.related_tests(candidate.paths("source"), sorted(present))}
+        has_tests |= {path for path in named if language.holds_tests(path)}
     touched = tuple(sorted(set(candidate.paths("test")) & has_tests))
     same_module = tuple(set(language.related_tests(candidate.paths("source"), sorted(has_tests))) - set(touched))
     whole = {*touched, *same_module}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +14,19 @@ from worktrial.curate.prove import prove
 from worktrial.errors import StorageError, WorktrialError
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import CoverageRun, Decision, Started, TestRun
+from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Started, TestRun
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.cache import digest
+from worktrial.store.files import writing
 from worktrial.store.git import objects_dir, open_repository, scratch_repository
+from worktrial.store.scratch import scratch_folder
 from worktrial.store.suite import Suite
 
 _VERSION = "1"
 """Raised when validation itself changes, so that earlier decisions do not count."""
+
+PASSING = ("infrastructure", "environment_failed")
+"""Reasons that may lie in the machine or the network and not in the candidate."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +46,32 @@ Listener = Callable[[Candidate, Decision | None], None]
 
 
 async def validate(
-    suite: Suite, sandbox: Sandbox, settings: Settings, *, limit: int | None = None, listen: Listener | None = None
+    suite: Suite,
+    sandbox: Sandbox,
+    settings: Settings,
+    *,
+    limit: int | None = None,
+    retry_infrastructure: bool = False,
+    listen: Listener | None = None,
 ) -> Summary:
     """Validate the newest `limit` candidates (None: all) and return the funnel over them.
 
     What was decided before with the same inputs is not run again, and neither are single test runs of a candidate that
-    was stopped half-way. Raises `RepositoryError` when the suite's repository is gone, `StorageError` on a full disk.
+    was stopped half-way; `retry_infrastructure` decides again what was rejected for a reason in `PASSING`. Raises
+    `RepositoryError` when the suite's repository is gone, `StorageError` on a full disk.
     """
     info = suite.info()
     candidates = list(suite.candidates)[:limit]
     keys = {candidate.id: input_key(candidate, info.head, settings) for candidate in candidates}
     decisions = {candidate.id: decided(suite, candidate, keys[candidate.id]) for candidate in candidates}
+    if retry_infrastructure:
+        decisions = {name: done if done and done.reason not in PASSING else None for name, done in decisions.items()}
     pending = [candidate for candidate in candidates if decisions[candidate.id] is None]
     test_s = 0.0
     if pending:
         repository = open_repository(Path(info.repository))
-        with tempfile.TemporaryDirectory(prefix="worktrial-") as scratch:
-            git = scratch_repository(Path(scratch) / "scratch.git", objects_dir(repository))
+        with scratch_folder() as scratch:
+            git = scratch_repository(scratch / "scratch.git", objects_dir(repository))
             bench = Bench(
                 suite=suite,
                 git=git,
@@ -109,8 +123,18 @@ async def _decide(bench: Bench, candidate: Candidate) -> Decision:
         raise
     except WorktrialError as error:
         decision = bench.decide(candidate, accepted=False, reason="infrastructure", detail=str(error))
+    if not decision.accepted:
+        _withdraw(bench.suite.task_dir(candidate.id))
     evidence.append(decision)
     return decision
+
+
+def _withdraw(task: Path) -> None:
+    """Remove the task that an earlier validation, less thorough or of an older head, made of a candidate."""
+    if task.exists():
+        with writing(task):
+            (task / "task.toml").unlink(missing_ok=True)  # first: a task without it is none
+            shutil.rmtree(task)
 
 
 def input_key(candidate: Candidate, head: str, settings: Settings) -> str:
@@ -134,5 +158,5 @@ def test_seconds(suite: Suite) -> float:
         record.wall_s
         for candidate in suite.candidates
         for record in suite.evidence(candidate.id)
-        if isinstance(record, TestRun | CoverageRun)
+        if isinstance(record, TestRun | CoverageRun | EnvironmentUse)
     )

@@ -44,11 +44,17 @@ class PutBack(Record):
 
 
 class EnvironmentUse(Record):
-    """Which environment was used, or why none could be built."""
+    """An environment that was tried: how well the candidate's own tests do in it with the solution, or why not."""
 
     record: Literal["environment"] = "environment"
     key: str
     """Empty when the build failed."""
+    passing: int = 0
+    """Tests of the touched files that passed, of those there was time for."""
+    whole: bool = False
+    """Whether every touched test file could be imported."""
+    wall_s: float = 0.0
+    """Of the test process; 0 when another candidate's had told already."""
     error: str = ""
 
 
@@ -56,6 +62,8 @@ class Selection(Record):
     """Which tests were chosen and why."""
 
     record: Literal["selection"] = "selection"
+    environment: str = ""
+    """Key of the environment they are run in; several may have been tried."""
     touched: tuple[str, ...]
     """Test files the change touched."""
     covering: tuple[str, ...]

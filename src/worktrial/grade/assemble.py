@@ -49,7 +49,7 @@ def apply_patch(git: Git, tree: str, patch: bytes) -> str:
     """Return `tree` with `patch` applied. Raises `GitError` when it does not apply or names paths outside of it."""
     if not patch.strip():
         return tree
-    with tempfile.TemporaryDirectory(prefix="worktrial-") as folder:
+    with tempfile.TemporaryDirectory(prefix="index-", dir=git.git_dir) as folder:
         scratch = git.with_index(Path(folder) / "index")
         scratch.run("read-tree", tree)
         scratch.run("apply", "--cached", "--whitespace=nowarn", "-", data=patch)
@@ -76,10 +76,26 @@ def assemble(git: Git, language: Language, task: Task, patch: bytes, whole: str)
             continue
         final.pop(path, None)
         if path in validated:
+            restored += _clear(final, path)
             final[path] = validated[path]
         if agent.get(path) != base.get(path):
             restored.append(path)
-    return Graded(_write_tree(git, final), tuple(restored))
+    return Graded(_write_tree(git, final), tuple(sorted(map(_readable, restored))))
+
+
+def _clear(files: dict[str, tuple[str, str]], path: str) -> list[str]:
+    """Take out and return what stands where `path` belongs: files or links in place of its folders, or a folder."""
+    above = [path[:end] for end, letter in enumerate(path) if letter == "/"]
+    in_the_way = [folder for folder in above if folder in files]
+    in_the_way += [other for other in files if other.startswith(f"{path}/")]
+    for other in in_the_way:
+        del files[other]
+    return in_the_way
+
+
+def _readable(path: str) -> str:
+    """Return a path as text that any file can hold; bytes that are no UTF-8 as escapes."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _decides_tests(git: Git, language: Language, tree: str, path: str) -> bool:
@@ -92,7 +108,7 @@ def _decides_tests(git: Git, language: Language, tree: str, path: str) -> bool:
 
 def _write_tree(git: Git, files: dict[str, tuple[str, str]]) -> str:
     lines = "".join(f"{mode} {oid}\t{path}\0" for path, (mode, oid) in files.items())
-    with tempfile.TemporaryDirectory(prefix="worktrial-") as folder:
+    with tempfile.TemporaryDirectory(prefix="index-", dir=git.git_dir) as folder:
         scratch = git.with_index(Path(folder) / "index")
         scratch.run("update-index", "-z", "--index-info", data=lines.encode("utf-8", "surrogateescape"))
         return scratch.text("write-tree")

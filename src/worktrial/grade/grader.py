@@ -10,6 +10,7 @@ from worktrial.errors import (
     EnvironmentBuildError,
     FormatError,
     InfrastructureError,
+    RepositoryError,
     SandboxError,
     StorageError,
     WorktrialError,
@@ -55,7 +56,7 @@ class Grader:
                 verdict = await self._verdict(trial_dir, task)
             except StorageError:
                 raise
-            except (EnvironmentBuildError, InfrastructureError, SandboxError) as error:
+            except (EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError) as error:
                 verdict = _infrastructure(task, _cause_of(error), str(error))
         verdict = verdict.model_copy(update={"grade_s": round(time.monotonic() - started, 4)})
         trial_dir.write_verdict(verdict)

@@ -16,19 +16,16 @@ def junit_xml(task: Task, report: TestReport) -> bytes:
     """Return the outcome of every expected test as a JUnit test suite."""
     expected = task.tests.all()
     suite = ET.Element("testsuite", name=task.id, tests=str(len(expected)), time=f"{report.wall_s:.3f}")
-    failures = skipped = 0
+    failures = 0
     for test in expected:
         file, _, name = test.partition("::")
         case = ET.SubElement(suite, "testcase", classname=_clean(file), name=_clean(name or file))
         status = report.statuses.get(test) or report.statuses.get(file) or "missing"
-        if status == "skipped":
-            skipped += 1
-            ET.SubElement(case, "skipped")
-        elif status != "passed":
+        if status != "passed":
+            # A skipped one too: it was expected to pass.
             failures += 1
             ET.SubElement(case, "failure", message=status)
     suite.set("failures", str(failures))
-    suite.set("skipped", str(skipped))
     output = ET.SubElement(suite, "system-out")
     output.text = _clean(report.output)
     return bytes(ET.tostring(suite, encoding="utf-8", xml_declaration=True))

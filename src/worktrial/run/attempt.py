@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from worktrial.agents.protocol import Agent, Attempt, Budget, Outcome
-from worktrial.errors import EnvironmentBuildError, InfrastructureError, SandboxError
+from worktrial.errors import EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError
 from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.task import Task
@@ -16,7 +16,7 @@ from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment
 from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer
 from worktrial.sandboxes.protocol import Sandbox, Workspace
-from worktrial.store.files import write_bytes
+from worktrial.store.files import write_bytes, writing
 from worktrial.store.run import TrialDir
 from worktrial.store.suite import Suite
 
@@ -40,10 +40,11 @@ class Attempts:
         A failure that is not the agent's ends the trial as *infrastructure*. Raises `StorageError` on a full disk.
         """
         started_at = now()
-        trial_dir.logs.mkdir(parents=True, exist_ok=True)
+        with writing(trial_dir.logs):
+            trial_dir.logs.mkdir(parents=True, exist_ok=True)
         try:
             trial = await self._make(agent, config, task, trial_dir)
-        except (EnvironmentBuildError, InfrastructureError, SandboxError) as error:
+        except (EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError) as error:
             trial = Trial(
                 agent=config.name,
                 task=task.id,
@@ -68,7 +69,7 @@ class Attempts:
             workspace_s = clock.lap()
             outcome = await self._attempt(agent, task, workspace, environment, trial_dir)
             agent_s = clock.lap()
-            patch = await self._patch(workspace, layer, task)
+            patch = await self._patch(workspace, layer, environment, task)
         finally:
             await workspace.close()
         await asyncio.to_thread(write_bytes, trial_dir.patch_path, patch)
@@ -113,8 +114,8 @@ class Attempts:
         except TimeoutError:
             return Outcome(ended="timeout", cause="timeout", detail="the agent did not stop at its time limit")
 
-    async def _patch(self, workspace: Workspace, layer: TreeLayer, task: Task) -> bytes:
-        tree = await read_tree(workspace, self._git, layer)
+    async def _patch(self, workspace: Workspace, layer: TreeLayer, environment: BuiltEnvironment, task: Task) -> bytes:
+        tree = await read_tree(workspace, self._git, layer, environment.additions)
         return await asyncio.to_thread(self._git.diff, task.base_tree, tree)
 
 

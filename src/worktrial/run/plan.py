@@ -44,7 +44,10 @@ def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
     Raises `UsageError` when the folder holds something else, another request, or the suite or sandbox has changed.
     """
     if not run.exists:
-        if run.path.exists() and any(run.path.iterdir()):
+        if run.path.exists() and not run.path.is_dir():
+            raise UsageError(f"{run.path} is not a folder", hint="choose another with --out")
+        # A lock without its run.toml was left by one that was killed while it began.
+        if run.path.exists() and any(path.name.lstrip(".")[:9] != "lock.json" for path in run.path.iterdir()):
             raise UsageError(f"{run.path} is not empty and holds no run", hint="choose another folder with --out")
         run.create(request, lock)
         return False
@@ -74,7 +77,7 @@ def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
 
 def in_order(trials: Iterable[TrialDir]) -> list[TrialDir]:
     """Return trials so that every agent gets on equally: all first trials before any second, task by task."""
-    return sorted(trials, key=lambda trial: trial.n)
+    return sorted(trials, key=lambda trial: (trial.n, trial.task))
 
 
 def is_finished(trial_dir: TrialDir, *, retry_infrastructure: bool) -> bool:
