@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # for tests.tools, which is a program as well as a fixture
-
 from tests.agents.bench import Bench, Serve
 from tests.tools.model_server import ModelServer, Script, Turn
 

@@ -8,9 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # for the builders of tests/report
-
 from tests.report.fakerun import CONTROLS, agent, by_chance, make_run, make_suite, simple_tasks
 
 from worktrial.store.run import RunDir

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # for the builders below
-
 from playwright.sync_api import Browser, sync_playwright
 from tests.report.fakerun import (
     CONTROLS,
@@ -105,9 +101,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return Site(run, suite.path, out, build(run, out))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A headless browser."""
+    """A headless browser; closed with the module, as its event loop would be in the way of other tests."""
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM}")
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]

@@ -1,0 +1,13 @@
+"""The fixtures of all tests that call commands on real repositories."""
+
+from __future__ import annotations
+
+from tests.e2e.fixtures import (  # noqa: F401
+    _cache_of_the_session,
+    _validated,
+    library_repo,
+    new_repository,
+    session_cache,
+    shell,
+    suite,
+)
