@@ -117,6 +117,7 @@ def make_suite(folder: Path, tasks: list[FakeTask]) -> Suite:
                 landed_at=START - timedelta(days=30),
                 base_tree="1" * 40,
                 tests_tree="2" * 40,
+                solution_tree="3" * 40,
                 environment="e1",
                 source_files=("src/click/types.py",),
                 test_files=("tests/test_core.py",),

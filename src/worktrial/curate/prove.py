@@ -132,6 +132,7 @@ def _write_task(bench: Bench, candidate: Candidate, recipe: Environment, classes
         landed_at=candidate.landed_at,
         base_tree=trees.base_tree,
         tests_tree=trees.tests_tree,
+        solution_tree=trees.solution_tree,
         environment=recipe.key,
         source_files=candidate.paths("source", "docs", "config", "other"),
         test_files=tuple(sorted({test.split("::", 1)[0] for test in expected.all()})),

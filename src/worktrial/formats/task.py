@@ -40,6 +40,8 @@ class Task(Record):
     """Git tree id of what the agent starts from; a parentless commit in `store.git` holds it."""
     tests_tree: str
     """Git tree id of the base with the hidden tests over it."""
+    solution_tree: str
+    """Git tree id of the base with hidden tests and solution over it: what was validated."""
     environment: str
     """Key of the environment recipe in `environments/`."""
     source_files: tuple[str, ...]

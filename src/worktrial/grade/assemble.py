@@ -38,6 +38,8 @@ def solution_tree(git: Git, suite: Suite, task: Task) -> str:
         raise _torn(task, error.cause) from error
     if tests != task.tests_tree:
         raise _torn(task, "its tests are not those that were validated")
+    if whole != task.solution_tree:
+        raise _torn(task, "its solution is not the one that was validated")
     return whole
 
 

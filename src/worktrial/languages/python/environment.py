@@ -28,10 +28,14 @@ from worktrial.store.files import read_model, write_json, write_text
 
 _BUILD_TIMEOUT_S = 1800.0
 _LIMITS = TrialLimits(memory_mib=16384, disk_mib=8192, processes=4096)
-_VERSION = "6"
+_VERSION = "7"
 """Raised when environments are built differently, so that old ones are not used."""
 _PINNED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?\s*(==|@ (?!file:))")
-_NOT_ADDED = re.compile(r"(^|/)(build|dist|__pycache__|\.eggs|\.git|tmp[^/]*)/|\.(pyc|pyo|o|obj|log)$")
+_NOT_ADDED = re.compile(
+    r"(^|/)(build|dist|__pycache__|\.eggs|\.git|tmp[^/]*)/|\.(pyc|pyo|o|obj|log)$"
+    # Names the files of whichever task was the first to need the environment.
+    r"|\.egg-info/SOURCES\.txt$"
+)
 _FRAME = re.compile("^[ \u00d7\u2570\u2500\u25b6\u2502\u251c]+")
 """The frame uv draws around its complaints."""
 _PASSED_ON = (
