@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -206,7 +207,8 @@ def test_a_damaged_task_is_said_to_be_damaged(suite: Path, tmp_path: Path, which
     if damage == "gone":
         path.unlink()
     else:
-        path.write_bytes({"cut": data[:-20], "empty": b"", "other": data.replace(b"anna", b"otto")}[damage])
+        other = re.sub(rb"(?m)^\+(?!\+\+)(.*)$", rb"+\1 # and more", data, count=1)
+        path.write_bytes({"cut": data[:-20], "empty": b"", "other": other}[damage])
     opened = Suite(suite)
     git = opened.open_store(tmp_path / "scratch.git")
     with pytest.raises(FormatError, match="fix"):

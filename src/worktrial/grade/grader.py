@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Literal
 
 from worktrial.errors import (
     EnvironmentBuildError,
@@ -50,14 +51,14 @@ class Grader:
         if trial is None:
             raise FormatError(f"the trial at {trial_dir.path} is not finished")
         if trial.ended in ("infrastructure", "budget"):
-            verdict = _infrastructure(task, trial.cause or trial.ended, trial.detail)
+            verdict = _untested(task, "infrastructure", trial.cause or trial.ended, trial.detail)
         else:
             try:
                 verdict = await self._verdict(trial_dir, task)
             except StorageError:
                 raise
             except (EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError) as error:
-                verdict = _infrastructure(task, _cause_of(error), str(error))
+                verdict = _untested(task, "infrastructure", _cause_of(error), str(error))
         verdict = verdict.model_copy(update={"grade_s": round(time.monotonic() - started, 4)})
         trial_dir.write_verdict(verdict)
         return verdict
@@ -67,7 +68,7 @@ class Grader:
         try:
             graded = await asyncio.to_thread(self._assemble, task, patch)
         except PatchError as error:
-            return _failed(task, "patch_does_not_apply", error.cause)
+            return _untested(task, "not_solved", "patch_does_not_apply", error.cause)
         report = await self._test(task, graded)
         write_text(trial_dir.logs / "tests.log", report.output)
         write_bytes(trial_dir.path / "results.xml", junit_xml(task, report))
@@ -126,26 +127,16 @@ def judge(task: Task, report: TestReport, graded: Graded, *, empty: bool) -> Ver
     )
 
 
-def _failed(task: Task, cause: str, detail: str) -> Verdict:
+def _untested(task: Task, outcome: Literal["not_solved", "infrastructure"], cause: str, detail: str) -> Verdict:
+    """Return a verdict for which no test was run."""
+    expected = task.tests.all()
     return Verdict(
-        outcome="not_solved",
+        outcome=outcome,
         cause=cause,
         detail=detail,
-        expected=len(task.tests.all()),
+        expected=len(expected),
         passed=0,
-        failed=dict.fromkeys(task.tests.all(), "missing"),
-        graded_at=now(),
-    )
-
-
-def _infrastructure(task: Task, cause: str, detail: str) -> Verdict:
-    return Verdict(
-        outcome="infrastructure",
-        cause=cause,
-        detail=detail,
-        expected=len(task.tests.all()),
-        passed=0,
-        failed={},
+        failed=dict.fromkeys(expected, "missing") if outcome == "not_solved" else {},
         graded_at=now(),
     )
 

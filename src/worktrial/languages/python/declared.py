@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import contextlib
 import json
 import posixpath
 import re
@@ -201,14 +202,16 @@ def is_requirement(line: str) -> bool:
     return re.match(r"^\s*[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*($|[<>=!~;@(#])", line) is not None
 
 
-def _from_setup_cfg(text: str | None, found: Declared) -> None:
-    if not text:
-        return
+def _ini(text: str | None) -> configparser.ConfigParser:
+    """Return a parsed INI file; an empty one for none, and what was read so far for one that is torn."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return
+    with contextlib.suppress(configparser.Error):
+        parser.read_string(text or "")
+    return parser
+
+
+def _from_setup_cfg(text: str | None, found: Declared) -> None:
+    parser = _ini(text)
     if parser.has_section("metadata") and parser.has_option("metadata", "name"):
         found.installable = True
         found.project_file = found.project_file or "setup.cfg"
@@ -246,13 +249,7 @@ def _strings(nodes: Iterable[ast.expr | None]) -> list[str]:
 
 
 def _from_tox(text: str | None, found: Declared, read: ReadFile) -> None:
-    if not text:
-        return
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return
+    parser = _ini(text)
     found.groups += parser.get("testenv", "dependency_groups", fallback="").replace(",", "\n").split()
     found.extras += [
         extra for extra in parser.get("testenv", "extras", fallback="").replace(",", "\n").split() if "{" not in extra
