@@ -27,13 +27,17 @@ def run(given: Mapping[str, Any]) -> int:
     campaign = Campaign(suite, out, _request(suite, given), sandbox, given["jobs"])
     try:
         progress = asyncio.run(campaign.work(retry_infrastructure=given["retry_infrastructure"]))
+        conclude(out, as_json=given["as_json"])
     except (KeyboardInterrupt, asyncio.CancelledError):
-        talk.print(f"\nStopped. Finished trials are kept; go on with:\n  {same_command()}", markup=False)
+        talk.print(
+            f"\nStopped. Finished trials are kept; go on with:\n  {same_command()}", markup=False, soft_wrap=True
+        )
         return 130
-    conclude(out, as_json=given["as_json"])
     if progress.left:
         why = "stopped" if campaign.stopped else "the budget is spent"
-        talk.print(f"{progress.left} trials left ({why}); go on with:\n  {same_command()}", markup=False)
+        talk.print(
+            f"{progress.left} trials left ({why}); go on with:\n  {same_command()}", markup=False, soft_wrap=True
+        )
         return 130 if campaign.stopped else 3
     talk.print(f"report: worktrial report {given['out']} --out DIR", markup=False, soft_wrap=True)
     return 0
