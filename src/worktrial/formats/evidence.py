@@ -16,7 +16,9 @@ Status = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "
 """Of one test in one run. *uncollected*: its file could not be imported, so it counts as failing.
 *timeout*: it was running when the time limit ended the run."""
 
-Ended = Literal["completed", "timeout", "out_of_memory", "process_flood", "output_flood", "disk_full", "crashed"]
+Ended = Literal[
+    "completed", "timeout", "cpu_exhausted", "out_of_memory", "process_flood", "output_flood", "disk_full", "crashed"
+]
 """How a test process ended. *completed*: the runner reported its own end, whatever the tests said."""
 
 

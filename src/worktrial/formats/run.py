@@ -21,6 +21,12 @@ class TrialLimits(Record):
     output_mib: int = 64
     """What one command may print before it is ended."""
     processes: int = 512
+    cpu_s: float = 7200.0
+    """Processor seconds of one command, all its processes together where the machine can tell."""
+    open_files: int = 4096
+    """Of one process."""
+    standby_s: float = 15.0
+    """Seconds without a call after which what still runs in a workspace is frozen; 0: never."""
     steps: int = 100
     """Model requests a built-in harness may make."""
 
@@ -78,6 +84,8 @@ class RunLock(Record):
     git: str
     sandbox: str
     """Tier chosen by probing."""
+    sandbox_detail: str = ""
+    """What the tier was made of on that machine."""
     machine: str
     """Kernel, architecture, number of processors; no host name."""
     suite_digest: str

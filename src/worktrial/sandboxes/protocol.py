@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from worktrial.formats.evidence import Ended
 from worktrial.formats.run import TrialLimits
@@ -35,6 +35,12 @@ class Command:
     report: bool = False
     """Give the command a pipe to report on; its file descriptor number is in `$WORKTRIAL_REPORT_FD`.
     What was written to it can be added to but never changed."""
+    read_only: tuple[str, ...] = ()
+    """Files of the workspace, by path relative to `root`, that the command can neither change nor replace, where the
+    isolation can hold that."""
+    preload: tuple[str, ...] = ()
+    """Modules that `argv`, an interpreter and the path of a script, imports first in any case. A backend with a pool
+    runs the script in a fork of an interpreter that has them, isolated as ever; all others start it from nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,35 @@ class Finished:
     wall_s: float
 
 
+@dataclass(frozen=True)
+class Change:
+    """A path of a workspace that is not as its layers have it."""
+
+    path: str
+    """Relative to the workspace's root; bytes that are no UTF-8 as surrogate escapes."""
+    kind: Literal["written", "removed"]
+
+
+class Process(Protocol):
+    """A command that lives on between calls: a language server, a verification server, an agent."""
+
+    async def send(self, data: bytes) -> None:
+        """Write to its standard input. Raises `SandboxError` when it has ended or closed it."""
+        ...
+
+    async def receive(self) -> bytes:
+        """Return the next bytes of its standard output, empty at the end. Standard error is kept for `wait`."""
+        ...
+
+    async def wait(self) -> Finished:
+        """Return how it ended, with its standard error as `output`; all its descendants are dead by then."""
+        ...
+
+    async def kill(self) -> None:
+        """Kill it and every descendant. Harmless when it has ended."""
+        ...
+
+
 class Workspace(Protocol):
     """A private, writable copy of layers. What is written in it is seen by nobody else and goes when it is closed."""
 
@@ -60,6 +95,51 @@ class Workspace(Protocol):
 
     async def run(self, command: Command) -> Finished:
         """Run a command inside, isolated. Raises `SandboxError` when it could not be started."""
+        ...
+
+    async def start(self, command: Command) -> Process:
+        """Start a command that goes on while others run, within the same limits; `close` ends it.
+
+        Raises `SandboxError` when it could not be started.
+        """
+        ...
+
+    async def read(self, path: str) -> bytes:
+        """Return a file's content, links followed as inside: never one of the host.
+
+        `path` is relative to the root or absolute inside. Raises `SandboxError` when there is no such file or it is
+        larger than the limit on output.
+        """
+        ...
+
+    async def write(self, path: str, data: bytes) -> None:
+        """Write a file, making its folders; links are followed as inside. Raises `SandboxError`."""
+        ...
+
+    async def changes(self) -> tuple[Change, ...]:
+        """Return what differs from the layers, sorted by path; folders only where one is empty or was removed."""
+        ...
+
+    async def snapshot(self, folder: Path) -> Path:
+        """Write what differs from the layers to `folder` (made by this call) as a layer, and return it.
+
+        A workspace opened over `(folder, *layers)` has the same files. Raises `SandboxError`.
+        """
+        ...
+
+    async def fork(self) -> Workspace:
+        """Return a workspace of its own that has the same files as this one now, and none of its processes."""
+        ...
+
+    async def standby(self) -> None:
+        """Freeze all processes and hand their memory back where the kernel lets us.
+
+        Happens by itself when nothing was asked of a workspace for `TrialLimits.standby_s`; the next call resumes.
+        """
+        ...
+
+    async def resume(self) -> None:
+        """Let frozen processes go on, with files and memory as they were."""
         ...
 
     async def host(self, argv: list[str], *, env: Mapping[str, str], data: bytes = b"") -> bytes:
@@ -80,6 +160,8 @@ class Sandbox(Protocol):
 
     tier: str
     """Its name, as `--sandbox` takes it and as every record gives it."""
+    detail: str
+    """What it is made of on this machine, for records: the runtime, who enforces the limits, what is weaker."""
 
     async def open(self, layers: tuple[Path, ...], limits: TrialLimits) -> Workspace:
         """Return a fresh workspace over `layers`, the topmost first; the layers themselves are never written to.
