@@ -132,7 +132,7 @@ def _spread_out(total: Range | None, jobs: int) -> Range | None:
 
 
 def _total(parts: Sequence[Range | None]) -> Range | None:
-    """Return the sum of ranges, None when one is unknown. Ends are added up too: cautious, as if all went ill at once."""
+    """Return the sum of ranges, None when one is unknown; ends are added up, as if all went ill at once."""
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None
