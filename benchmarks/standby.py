@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="worktrial-bench-") as folder, swap(Path(folder)) as why_not:
-        print(json.dumps(asyncio.run(measure(Path(folder), given.rounds, why_not))))
+        print(json.dumps(asyncio.run(measure(given.rounds, why_not))))
 
 
 @contextlib.contextmanager
@@ -78,9 +78,9 @@ def swap(folder: Path) -> Iterator[str]:
             keeper.wait()
 
 
-async def measure(folder: Path, rounds: int, why_not: str) -> dict[str, float | str | None]:
+async def measure(rounds: int, why_not: str) -> dict[str, float | str | None]:
     """Return the figures; those of memory handed back are None, with the reason, where there is no swap."""
-    found = probe(folder / "records")
+    found = probe()
     print(found.detail)
     means, words = pageout.probe(found.cgroups is not None)
     print(words)

@@ -63,7 +63,7 @@ class Cgroups:
             for _, folder in self._places:
                 os.mkdir(f"{folder}/{self._count}")  # noqa: PTH102 - on the way of every sandbox: no Path objects
                 made.append(f"{folder}/{self._count}")
-            group = Group([(place, path) for (place, _), path in zip(self._places, made, strict=True)])
+            group = Group([(place, path) for (place, _), path in zip(self._places, made, strict=True)], owner=self)
             group.limit(limits)
         except OSError as error:
             for path in made:

@@ -58,7 +58,9 @@ class Usage:
 class Group:
     """A set of processes with all they start, in one folder per hierarchy."""
 
-    def __init__(self, folders: list[tuple[Place, str]]) -> None:
+    def __init__(self, folders: list[tuple[Place, str]], owner: object) -> None:
+        """`owner` would take its groups along when nothing refers to it any more; so a group does."""
+        self._owner = owner
         self.folders = tuple(path for _, path in folders)
         """One per hierarchy, as absolute paths."""
         self._of = {job: (path, place.version) for place, path in folders for job in place.jobs}
