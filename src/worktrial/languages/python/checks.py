@@ -1,0 +1,68 @@
+"""How a Python project checks its work: with its own tools where it names and has them, else with ours."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from worktrial.languages.protocol import BuiltEnvironment, Checks, ReadFile
+
+_TEST = ("python", "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider")
+
+
+def checks(read: ReadFile, environment: BuiltEnvironment) -> Checks:
+    """Return the checks of the project whose files `read` gives."""
+    tools = _tables(read)
+    programs = environment.folder / "venv/bin"
+    ours = {name: path for name in ("ruff", "ty") if (path := _beside_us(name)) is not None}
+    lint = _lint(read, tools, programs, ours)
+    return Checks(
+        test=_TEST,
+        diagnostics=_diagnostics(tools, programs, ours),
+        lint=lint,
+        format=_format(tools, programs, ours),
+        build=("python", "-m", "compileall", "-q", "."),
+        mounts=tuple(ours.values()),
+    )
+
+
+def _tables(read: ReadFile) -> dict[str, Any]:
+    """Return the `[tool.…]` tables of `pyproject.toml`; none when it is missing or broken."""
+    try:
+        tool = tomllib.loads(read("pyproject.toml") or "").get("tool", {})
+    except tomllib.TOMLDecodeError:
+        return {}
+    return tool if isinstance(tool, dict) else {}
+
+
+def _lint(read: ReadFile, tools: dict[str, Any], programs: Path, ours: dict[str, Path]) -> tuple[str, ...]:
+    if (programs / "flake8").exists() and (read(".flake8") or "[flake8]" in (read("setup.cfg") or "")):
+        return ("flake8",)
+    ruff = "ruff" if (programs / "ruff").exists() else str(ours.get("ruff", ""))
+    if not ruff:
+        return ()
+    configured = "ruff" in tools or read("ruff.toml") or read(".ruff.toml")
+    # Without settings of its own, only what is certainly wrong: a style that nobody asked for helps nobody.
+    return (ruff, "check", "--no-cache", *(() if configured else ("--select", "E9,F63,F7,F82")))
+
+
+def _diagnostics(tools: dict[str, Any], programs: Path, ours: dict[str, Path]) -> tuple[str, ...]:
+    if "mypy" in tools and (programs / "mypy").exists():
+        return ("python", "-m", "mypy")
+    return (str(ours["ty"]), "check", "--output-format", "concise") if "ty" in ours else ()
+
+
+def _format(tools: dict[str, Any], programs: Path, ours: dict[str, Path]) -> tuple[str, ...]:
+    if "black" in tools and (programs / "black").exists():
+        return ("python", "-m", "black", "-q")
+    if (programs / "ruff").exists():
+        return ("ruff", "format", "--no-cache")
+    return (str(ours["ruff"]), "format", "--no-cache") if "ruff" in ours else ()
+
+
+def _beside_us(name: str) -> Path | None:
+    found = shutil.which(name, path=sysconfig.get_path("scripts"))
+    return None if found is None else Path(found)
