@@ -130,8 +130,11 @@ class Language(Protocol):
         """Build the environment of a recipe, or return it from the cache. Raises `EnvironmentBuildError`."""
         ...
 
-    def checks(self, read: ReadFile, environment: BuiltEnvironment) -> Checks:
-        """Return how the project checks its work, from its own configuration where it has any."""
+    def checks(self, read: ReadFile, search_path: str) -> Checks:
+        """Return how the project checks its work, from its own configuration where it has any.
+
+        `search_path` is the PATH that the environment's programs are found on.
+        """
         ...
 
     def activation(self, environment: BuiltEnvironment, workspace: Workspace) -> Activation:

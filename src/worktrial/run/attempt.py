@@ -108,7 +108,7 @@ class Attempts:
             limits=self._limits,
             budget=self._budget,
             logs=trial_dir.logs,
-            checks=language.checks(self._reader(task), environment),
+            checks=language.checks(self._reader(task), active.env["PATH"]),
             solution=lambda: self._suite.patch(task.id, "solution"),
         )
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worktrial.languages.protocol import BuiltEnvironment, Checks
+from worktrial.languages.protocol import Checks
 from worktrial.languages.python.checks import checks
 
 Made = Callable[..., Checks]
@@ -18,11 +18,11 @@ def made(tmp_path: Path) -> Made:
     """Return a function from files and the environment's programs to the checks of such a project."""
 
     def make(files: dict[str, str], *programs: str) -> Checks:
-        folder = tmp_path / "environment"
-        (folder / "venv/bin").mkdir(parents=True, exist_ok=True)
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
         for name in programs:
-            (folder / "venv/bin" / name).touch()
-        return checks(files.get, BuiltEnvironment("key", folder, folder))
+            (folder / name).touch(mode=0o755)
+        return checks(files.get, str(folder))
 
     return make
 

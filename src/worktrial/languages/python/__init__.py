@@ -48,10 +48,10 @@ class _Python:
 
         return await environment.build(recipe, sandbox, tree)
 
-    def checks(self, read: ReadFile, environment: BuiltEnvironment) -> Checks:
+    def checks(self, read: ReadFile, search_path: str) -> Checks:
         from worktrial.languages.python import checks
 
-        return checks.checks(read, environment)
+        return checks.checks(read, search_path)
 
     def activation(self, environment: BuiltEnvironment, workspace: Workspace) -> Activation:
         from worktrial.languages.python import testing
