@@ -29,8 +29,9 @@ class TestLandlock(SandboxContract):
 
     @pytest.fixture
     def sandbox(self) -> Sandbox:
-        if cause := landlock.probe():
-            pytest.skip(f"no Landlock here: {cause}")
+        probe = landlock.probe()
+        if not probe.works:
+            pytest.skip(f"no Landlock here: {probe.cause}")
         return Landlock()
 
 

@@ -19,18 +19,21 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from worktrial.errors import SandboxError
+from worktrial.errors import SandboxError, WorktrialError
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.folder import PARTS, Folder, Like, make
 from worktrial.sandboxes.inside import landlock as inside
 from worktrial.sandboxes.plain import Launch, PlainWorkspace
 from worktrial.sandboxes.process import REPORT_FD
 from worktrial.sandboxes.protocol import Command, Workspace
+from worktrial.sandboxes.select import Probe
 from worktrial.store.cache import cache_dir
 from worktrial.store.files import writing
+from worktrial.store.git import last_line
 
 LEAST_ABI = 3
 """Before it any file of the user's could be cut to nothing by its name."""
@@ -125,31 +128,38 @@ def describe(abi: int) -> str:
     return f"Landlock {abi} ({', '.join(held)}), seccomp, resource limits, {user}; weaker than namespaces"
 
 
-def probe() -> str:
-    """Return why this tier does not work here, found by trying it for real; nothing when it does."""
+def probe() -> Probe:
+    """Try for real: a confined command has to run, and to be kept from a file that anybody may read."""
     abi = inside.abi()
-    if abi == 0:
-        return "the kernel has no Landlock, or a container's filter forbids it"
     if abi < LEAST_ABI:
-        return f"the kernel has version {abi} of Landlock, and {LEAST_ABI} (Linux 6.2) is needed"
-
-    async def tried(secret: Path) -> str:
-        workspace = await Landlock().open((), TrialLimits(timeout_s=20))
+        cause = f"the kernel has version {abi} of Landlock, and {LEAST_ABI} (Linux 6.2) is needed"
+        return Probe(False, cause if abi else "the kernel has no Landlock, or a container's filter forbids it", _HINT)
+    with tempfile.NamedTemporaryFile("w", prefix="worktrial-") as decoy:
+        decoy.write("in reach")
+        decoy.flush()
+        Path(decoy.name).chmod(0o644)
         try:
-            script = 'echo "works" && cat "$1"'
-            done = await workspace.run(Command(("/bin/sh", "-c", script, "sh", str(secret)), 20))
-        finally:
-            await workspace.close()
-        return done.output.decode("utf-8", "replace")
+            # In a thread of its own: whoever asks may have an event loop that runs.
+            with ThreadPoolExecutor(1) as thread:
+                said = thread.submit(asyncio.run, _try(decoy.name)).result()
+        except WorktrialError as error:
+            return Probe(False, str(error), error.hint)
+    if "in reach" in said:
+        return Probe(False, "what it should keep out of reach is in reach", _HINT)
+    cause = last_line(said.encode()).removeprefix(f"{FAILED}: ")
+    return Probe(True) if said.startswith("works") else Probe(False, cause or "a confined command did not start", _HINT)
 
-    with tempfile.NamedTemporaryFile("w", prefix="worktrial-") as secret:
-        secret.write("in reach")
-        secret.flush()
-        Path(secret.name).chmod(0o644)
-        said = run_apart(tried(Path(secret.name)))
-    if not said.startswith("works"):
-        return said.strip().removeprefix(f"{FAILED}: ") or "a confined command did not start"
-    return "what it should keep out of reach is in reach" if "in reach" in said else ""
+
+_HINT = "Linux 6.2 or newer with Landlock among its security modules (lsm=landlock,…), on x86_64 or aarch64"
+
+
+async def _try(decoy: str) -> str:
+    workspace = await Landlock().open((), TrialLimits())
+    try:
+        done = await workspace.run(Command(("/bin/sh", "-c", 'echo works && cat "$1"', "sh", decoy), 20))
+    finally:
+        await workspace.close()
+    return done.output.decode("utf-8", "replace")
 
 
 def _user() -> tuple[int, TextIO]:
@@ -245,11 +255,3 @@ def _take_back(folders: Iterable[Path], user: int) -> None:
                     os.lchown(path, os.geteuid(), os.getegid())
                     if stat.S_ISREG(seen.st_mode):
                         os.chmod(path, seen.st_mode & 0o777)  # noqa: PTH101
-
-
-def run_apart(asked: Any) -> Any:
-    """Run a coroutine in a loop of its own, whether or not this thread has one already."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, asked).result()
