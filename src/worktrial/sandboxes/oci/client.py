@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
-import io
 import os
+import re
 import resource
 import shutil
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ Tool = Literal["docker", "podman"]
 
 _PASSED_ON = ("DOCKER_", "CONTAINER", "XDG_", "DBUS_", "TMPDIR", "REGISTRY_AUTH_FILE", "STORAGE_")
 _CALL_S = 60.0
+_MOST_PROCESSES = 16384
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Client:
         args += ["--ipc", "private", "--ulimit", "core=0:0", "--label", "worktrial", "--pull", "never"]
         if self.tool == "docker":
             return args + (["--runtime", self.runtime] if self.runtime else [])
-        args += ["--read-only-tmpfs=false", "--no-hosts", "--ulimit", f"nproc={_hard_processes()}"]
+        args += ["--read-only-tmpfs=false", "--no-hosts", "--ulimit", f"nproc={_processes()}"]
         return args if self.cgroups else [*args, "--cgroups", "disabled"]
 
     async def call(
@@ -123,12 +123,19 @@ def client_environment() -> dict[str, str]:
 def mounting(kind: Literal["bind", "volume"], target: str, source: str, *options: str) -> list[str]:
     """Return the arguments that mount `source` (none: a new volume) at `target`, whatever is in their paths."""
     fields = [f"type={kind}", *([f"source={source}"] if source else []), f"target={target}", *options]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(fields)
-    return ["--mount", text.getvalue()]
+    return ["--mount", ",".join(map(_quoted, fields))]
 
 
-def _hard_processes() -> str:
-    """Return the limit on processes that we may pass on; podman's own default may be beyond what it is allowed."""
+def _quoted(field: str) -> str:
+    """Return a field as both tools read it: as one of a line of comma-separated values."""
+    return '"' + field.replace('"', '""') + '"' if re.search(r'[",\r\n]', field) else field
+
+
+def _processes() -> str:
+    """Return a limit on the processes of a user that podman may set: its own default may be beyond what we have.
+
+    The kernel counts those of all containers together, so it is high; each container has a limit of its own beside it.
+    """
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    return "-1:-1" if hard == resource.RLIM_INFINITY else f"{hard}:{hard}"
+    most = _MOST_PROCESSES if hard == resource.RLIM_INFINITY else min(hard, _MOST_PROCESSES)
+    return f"{most}:{most}"

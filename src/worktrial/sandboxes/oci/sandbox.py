@@ -139,7 +139,9 @@ async def _try(sandbox: Oci) -> Probe:
 
 def _hint(tool: Tool, cause: str) -> str:
     """Return what most likely helps."""
-    if "hybrid mode" in cause or "cgroup" in cause and tool == "podman":
+    if "volume-opt" in cause:
+        return "this runtime works under docker: --sandbox docker --runtime runsc"
+    if "hybrid mode" in cause or ("cgroup" in cause and tool == "podman"):
         return "take another runtime: apt-get install runc, then --runtime runc"
     if "unknown or invalid runtime" in cause.lower() or "unknown runtime" in cause.lower():
         return "tell the daemon of it: \"runtimes\" in /etc/docker/daemon.json"
