@@ -10,6 +10,7 @@ spawner, and with it mounts, files and processes: there is nothing to clean up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -34,6 +35,7 @@ HOME = root.HOME
 
 _FILE_TIMEOUT_S = 60.0
 _REPORT_AT = 3
+_NOT_RUN = "could not run a command in namespaces"
 
 
 class Namespaces:
@@ -104,28 +106,7 @@ class _Mounted:
 
     async def _launch(self, command: Command, streams: Streams, action: Mapping[str, Any] | None = None) -> Cell:
         """Have a cell begin with a command, or with an action of our own; the streams are closed if it cannot."""
-        mounts = [{"source": str(mount.path), "path": str(mount.path), "writable": mount.writable}
-                  for mount in command.mounts]  # fmt: skip
-        if command.network and Path("/etc/resolv.conf").exists():
-            source = os.path.realpath("/etc/resolv.conf")
-            mounts.append({"source": source, "path": "/etc/resolv.conf", "writable": False})
-        env = environment(HOME) | dict(command.env)
-        if command.report:
-            env[REPORT_FD] = str(_REPORT_AT)
-        limits = self._limits
-        wanted = {
-            "action": "exec",
-            "argv": list(command.argv),
-            "env": env,
-            "mounts": mounts,
-            "read_only": list(command.read_only),
-            "limits": {"processes": limits.processes + 1, "open_files": limits.open_files, "cpu_s": limits.cpu_s},
-            "groups": 0,
-            "filtered": True,
-            "shm_mib": limits.disk_mib,
-            **(action or {}),
-        }
-        order = {"order": "run", "workspace": self._number, "network": command.network, "for_cell": wanted}
+        order = cell_order(self._number, command, self._limits, action)
         try:
             _check(command)
             await asyncio.to_thread(_hand_over, command.mounts) if command.mounts else None
@@ -266,6 +247,53 @@ class _Mounted:
         self._handle.close()
 
 
+def cell_order(
+    workspace: int, command: Command, limits: TrialLimits, action: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the order that has a cell begin with a command, or with an action of our own."""
+    mounts = [
+        {"source": str(mount.path), "path": str(mount.path), "writable": mount.writable} for mount in command.mounts
+    ]
+    if command.network and os.path.exists("/etc/resolv.conf"):  # noqa: PTH110
+        source = os.path.realpath("/etc/resolv.conf")
+        mounts.append({"source": source, "path": "/etc/resolv.conf", "writable": False})
+    env = environment(HOME) | dict(command.env)
+    if command.report:
+        env[REPORT_FD] = str(_REPORT_AT)
+    for_cell = {
+        "action": "exec",
+        "argv": list(command.argv),
+        "env": env,
+        "mounts": mounts,
+        "read_only": list(command.read_only),
+        # One more than there may be, so that too many can be seen.
+        "limits": {"processes": limits.processes + 1, "open_files": limits.open_files, "cpu_s": limits.cpu_s},
+        "groups": 0,
+        "filtered": True,
+        "shm_mib": limits.disk_mib,
+        **(action or {}),
+    }
+    return {"order": "run", "workspace": workspace, "network": command.network, "for_cell": for_cell}
+
+
+def try_once() -> None:
+    """Run a command in a sandbox, where no event loop is to be had. Raises `SandboxError` saying what fails."""
+    spawner = Spawner(pool=0)
+    with contextlib.closing(spawner.order({"order": "open", "layers": [], "disk_mib": 1})) as handle:
+        number = handle.expect("could not mount a workspace")[0]["workspace"]
+        order = cell_order(number, Command(("true",), _FILE_TIMEOUT_S), TrialLimits(disk_mib=1))
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            answers = spawner.order(order, (nothing,) * 3)
+        finally:
+            os.close(nothing)
+        with contextlib.closing(answers):
+            os.close(answers.expect(_NOT_RUN)[1][0])
+            ended, _ = answers.expect(_NOT_RUN)
+    if ended["status"]:
+        raise SandboxError(_NOT_RUN, cause=ended.get("cause", f"true ended with {ended['status']}"))
+
+
 def environment(home: str) -> dict[str, str]:
     """Return the variables every sandboxed command starts with: none of the host's."""
     return {
@@ -313,8 +341,6 @@ async def _collect(handle: int) -> bytes:
 
 
 async def _give(streams: Streams, data: bytes) -> None:
-    try:
+    with contextlib.suppress(BrokenPipeError):
         await write_all(streams.stdin, data)
-    except BrokenPipeError:
-        pass
     streams.close_one("stdin")

@@ -137,9 +137,9 @@ class Answers:
             except ConnectionResetError:
                 return None
 
-    def next_now(self) -> tuple[dict[str, Any], list[int]] | None:
-        """Wait for the next answer where no event loop runs."""
-        return messages.receive(self._source)
+    def expect(self, what: str) -> tuple[dict[str, Any], list[int]]:
+        """Wait for the next answer where no event loop runs. Raises `SandboxError` when it is an error."""
+        return _unless_error(messages.receive(self._source), what)
 
     def close(self) -> None:
         """Let go of it."""
@@ -149,14 +149,17 @@ class Answers:
 async def first_answer(answers: Answers, what: str) -> tuple[dict[str, Any], list[int]]:
     """Return the answer to an order, closing `answers` when it is that it could not be done (`SandboxError`)."""
     try:
-        received = await answers.next()
-        if received is None:
-            raise SandboxError(what, cause=_CLOSED)
-        if "error" in received[0]:
-            raise SandboxError(what, cause=received[0]["error"])
+        return _unless_error(await answers.next(), what)
     except BaseException:
         answers.close()
         raise
+
+
+def _unless_error(received: tuple[dict[str, Any], list[int]] | None, what: str) -> tuple[dict[str, Any], list[int]]:
+    if received is None:
+        raise SandboxError(what, cause=_CLOSED)
+    if "error" in received[0]:
+        raise SandboxError(what, cause=received[0]["error"])
     return received
 
 

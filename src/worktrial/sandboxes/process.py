@@ -12,7 +12,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,6 +72,10 @@ class Child(Protocol):
         ...
 
 
+Ask = Callable[[], Ended | None]
+"""Returns a reason to end a process, when there is one by now."""
+
+
 async def run_process(
     argv: list[str],
     *,
@@ -81,29 +85,40 @@ async def run_process(
     report: bool = False,
     cwd: Path | None = None,
     marker: str = "",
+    ask: Ask | None = None,
+    reaper: bool = False,
 ) -> Finished:
     """Run `argv` within `bounds` and return how it ended; every descendant is dead by then.
 
     `marker` (`NAME=VALUE`, a variable of `env`) finds descendants that cut themselves loose, for want of a pid
-    namespace. Raises `SandboxError` when it could not be started.
+    namespace; `ask` is called now and then for a further reason to end it; a `reaper` kills all below it itself when
+    told to end. Raises `SandboxError` when it could not be started.
     """
     streams = open_streams(report=report)
-    child = await _start(argv, streams, env=env, cwd=cwd, marker=marker)
-    return await watch(child, streams, bounds, stdin)
+    child = await _start(argv, streams, env=env, cwd=cwd, marker=marker, reaper=reaper)
+    return await watch(child, streams, bounds, stdin, ask)
 
 
 async def start_process(
-    argv: list[str], *, env: Mapping[str, str], bounds: Bounds, stdin: bytes = b"", cwd: Path | None = None,
+    argv: list[str],
+    *,
+    env: Mapping[str, str],
+    bounds: Bounds,
+    stdin: bytes = b"",
+    report: bool = False,
+    cwd: Path | None = None,
     marker: str = "",
-) -> Live:  # fmt: skip
-    """Start `argv` within `bounds`, to live on until it is killed. Raises `SandboxError`."""
-    streams = open_streams(stderr=True)
-    child = await _start(argv, streams, env=env, cwd=cwd, marker=marker)
-    return Live(child, streams, bounds, stdin)
+    ask: Ask | None = None,
+    reaper: bool = False,
+) -> Live:
+    """Start `argv` within `bounds`, `stdin` written to it first. The arguments are those of `run_process`."""
+    streams = open_streams(report=report, stderr=True)
+    child = await _start(argv, streams, env=env, cwd=cwd, marker=marker, reaper=reaper)
+    return Live(child, streams, bounds, stdin, ask)
 
 
 async def _start(
-    argv: list[str], streams: Streams, *, env: Mapping[str, str], cwd: Path | None, marker: str
+    argv: list[str], streams: Streams, *, env: Mapping[str, str], cwd: Path | None, marker: str, reaper: bool
 ) -> _Spawned:
     """Start a process on streams; they are closed when it cannot be."""
     stdin, stdout, stderr, *more = streams.theirs
@@ -125,7 +140,7 @@ async def _start(
         streams.close()
         raise
     streams.close_theirs()
-    return _Spawned(process, marker)
+    return _Spawned(process, marker, reaper)
 
 
 def not_started(argv: list[str], error: Exception) -> SandboxError:
@@ -138,9 +153,10 @@ class _Spawned:
 
     keepers = 0
 
-    def __init__(self, process: asyncio.subprocess.Process, marker: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, marker: str, reaper: bool) -> None:
         self._process = process
         self._marker = marker
+        self._reaper = reaper
         self.pid = process.pid
 
     @property
@@ -152,7 +168,12 @@ class _Spawned:
         return await self._process.wait()
 
     def kill(self) -> None:
-        strays = descendants(self.pid) if self.returncode is None else []
+        running = self.returncode is None
+        if running and self._reaper:
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                self._process.send_signal(number)
+            return
+        strays = descendants(self.pid) if running else []
         strays += marked(self._marker) if self._marker else []
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
@@ -164,9 +185,9 @@ class _Spawned:
         await self._process.wait()
 
 
-async def watch(child: Child, streams: Streams, bounds: Bounds, stdin: bytes = b"") -> Finished:
+async def watch(child: Child, streams: Streams, bounds: Bounds, stdin: bytes = b"", ask: Ask | None = None) -> Finished:
     """See a child that was started on `streams` to its end, which it may meet by going beyond its bounds."""
-    watched = _Watched(child, bounds)
+    watched = _Watched(child, bounds, ask)
     started = time.monotonic()
     reported = bytearray()
     tasks = [
@@ -209,9 +230,10 @@ async def _read_report(handle: int, into: bytearray) -> None:
 class _Watched:
     """A running child, its captured output, and what put an end to it."""
 
-    def __init__(self, child: Child, bounds: Bounds) -> None:
+    def __init__(self, child: Child, bounds: Bounds, ask: Ask | None) -> None:
         self.child = child
         self.bounds = bounds
+        self.ask = ask
         self.output = Capture(_KEPT_OUTPUT)
         self.passed_on = 0
         """Bytes of output that somebody else has read."""
@@ -254,6 +276,8 @@ class _Watched:
             self.stop("out_of_memory")
         elif used.cpu_s >= self.bounds.cpu_s:
             self.stop("cpu_exhausted")
+        elif self.ask is not None and (why := self.ask()) is not None:
+            self.stop(why)
 
     def stop(self, why: Ended) -> None:
         """End the process and remember why; the first reason counts."""
@@ -271,10 +295,12 @@ class _Watched:
 class Live:
     """A child that goes on between calls: see `Process`."""
 
-    def __init__(self, child: Child, streams: Streams, bounds: Bounds, stdin: bytes = b"") -> None:
+    def __init__(
+        self, child: Child, streams: Streams, bounds: Bounds, stdin: bytes = b"", ask: Ask | None = None
+    ) -> None:
         self._child = child
         self._streams = streams
-        self._watched = _Watched(child, bounds)
+        self._watched = _Watched(child, bounds, ask)
         self._started = time.monotonic()
         self._task = asyncio.create_task(self._watch())
         self._writing = asyncio.Lock()
@@ -337,19 +363,22 @@ class Live:
             await _cancelled([task])
 
     async def _watch(self) -> Finished:
-        errors = asyncio.create_task(self._watched.read_output(self._streams.stderr))
+        reported = bytearray()
+        tasks = [asyncio.create_task(self._watched.read_output(self._streams.stderr))]
+        if self._streams.report >= 0:
+            tasks.append(asyncio.create_task(_read_report(self._streams.report, reported)))
         try:
             await self._watched.wait()
             wall_s = time.monotonic() - self._started
             self._child.kill()
-            await asyncio.wait([errors], timeout=_DRAIN_S)
+            await asyncio.wait(tasks, timeout=_DRAIN_S)
         finally:
             self._child.kill()
-            await _cancelled([errors, self._feeding])
-            self._streams.close_one("stdin")
-            self._streams.close_one("stderr")
+            await _cancelled([*tasks, self._feeding])
+            for name in ("stdin", "stderr", "report"):
+                self._streams.close_one(name)
             await self._child.gone()
-        return self._watched.finished(b"", wall_s)
+        return self._watched.finished(bytes(reported), wall_s)
 
 
 async def run_trusted(argv: list[str], *, env: Mapping[str, str], data: bytes, name: str) -> bytes:

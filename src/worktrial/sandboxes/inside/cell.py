@@ -137,10 +137,8 @@ def _wait_for(child: int, status: socket.socket) -> int | None:
 def kill_all() -> None:
     """Kill every other process of this pid namespace and wait until they are gone."""
     while True:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         try:
             os.waitpid(-1, 0)
         except ChildProcessError:

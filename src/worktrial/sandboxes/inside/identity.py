@@ -119,9 +119,10 @@ def _may_map(maps: dict[str, str]) -> bool:
         for name, text in maps.items():
             with open(f"/proc/{child}/{name}", "w", encoding="ascii") as file:
                 file.write(text)
-        return True
     except OSError:
         return False
+    else:
+        return True
     finally:
         os.close(ready)
         os.kill(child, 9)

@@ -19,7 +19,7 @@ TMP = "/tmp"  # noqa: S108 - the sandbox's own
 
 _LINKED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 """Folders that on most systems are links into `/usr`."""
-_ETC = (
+ETC = (
     "alternatives",
     "ca-certificates.conf",
     "ld.so.cache",
@@ -38,17 +38,18 @@ _ETC = (
     "ssl/certs",
     "ssl/openssl.cnf",
 )
-_FILES = {
+"""What of the host's `/etc` is shown, where it is there."""
+FILES = {
     "passwd": f"root:x:0:0:root:/root:/bin/sh\nagent:x:1000:1000:agent:{HOME}:/bin/sh\n"
     "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
     "group": "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    "resolv.conf": "",
 }
+"""What is in `/etc` besides, the same everywhere."""
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _PROC = ("acpi", "asound", "bus", "fs", "irq", "scsi", "sys", "sysrq-trigger")
-"""Parts of /proc that speak to the kernel and not of processes. Some are the sandbox's user's own where that is ours."""
+"""Parts of /proc that speak to the kernel and not of processes. Where the sandbox's user is us, some are his."""
 _CELL = "/cell"
 _SEALED = kernel.RDONLY | kernel.NOSUID | kernel.NODEV
 
@@ -65,14 +66,15 @@ def build_base(folder: str) -> None:
         elif os.path.isdir(f"/{name}"):
             os.mkdir(f"{folder}/{name}")
             kernel.bind(f"/{name}", f"{folder}/{name}", _SEALED, recursive=True)
-    for name in _ETC:
+    for name in ETC:
         if os.path.exists(f"/etc/{name}"):
             target = f"{folder}/etc/{name}"
             mount_point(target, os.path.isdir(f"/etc/{name}"))
             kernel.bind(f"/etc/{name}", target, _SEALED, recursive=True)
-    for name, text in _FILES.items():
+    for name, text in FILES.items():
         with open(f"{folder}/etc/{name}", "w", encoding="ascii") as file:
             file.write(text)
+    mount_point(f"{folder}/etc/resolv.conf", False)  # for environments that are built
     for name in _DEVICES:
         if os.path.exists(f"/dev/{name}"):
             mount_point(f"{folder}/dev/{name}", False)
@@ -108,7 +110,7 @@ def own_views(root: str, masked: bool) -> None:
     """Mount what belongs to one set of namespaces: /proc, terminals and shared memory."""
     kernel.mount("proc", f"{root}/proc", "proc", kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
     kernel.mount("devpts", f"{root}/dev/pts", "devpts", kernel.NOSUID | kernel.NOEXEC, "newinstance,ptmxmode=0666")
-    kernel.mount("tmpfs", f"{root}/dev/shm", "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=1777,size=1m")
+    kernel.mount("tmpfs", f"{root}/dev/shm", "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=1777,size=1m")  # noqa: S108
     if masked:
         for name in _PROC:
             if os.path.exists(f"{root}/proc/{name}"):

@@ -220,7 +220,7 @@ class Spawner:
         held = []
         with contextlib.suppress(OSError):
             for path in (f"{workspace.folder}/files", workspace.folder):
-                held.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
+                held.append(os.open(path, os.O_PATH | os.O_CLOEXEC))  # noqa: PERF401 - each is closed if one fails
             messages.send(self.janitor, {}, held)
         with contextlib.suppress(OSError):
             kernel.detach(workspace.folder)
@@ -282,7 +282,7 @@ class Spawner:
         trees: list[int] = []
         try:
             for name in ("files", "tmp", "home"):
-                trees.append(kernel.open_tree(f"{known.folder}/{name}"))
+                trees.append(kernel.open_tree(f"{known.folder}/{name}"))  # noqa: PERF401 - each is closed if one fails
             for mount in order.get("for_cell", {}).get("mounts", ()):
                 trees.append(kernel.open_tree(mount["source"], recursive=True))
                 if mount["path"].startswith("/etc/"):

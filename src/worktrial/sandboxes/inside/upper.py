@@ -66,7 +66,7 @@ class Merged:
 
     def names(self) -> set[str]:
         """Return what is in it."""
-        listed = {name for folder in self.folders for name in os.listdir(folder)}  # noqa: PTH208
+        listed = {name for folder in self.folders for name in os.listdir(folder)}
         return {name for name in listed if self.find(name) is not None}
 
     @contextlib.contextmanager
@@ -121,7 +121,7 @@ def _compare(
             if below and not stat.S_ISDIR(below[0].st_mode):
                 found.append((prefix + name, "removed"))
             with opened(name, folder) as inner, lower.inside(name) as inner_lower:
-                if not below and not os.listdir(inner):  # noqa: PTH208
+                if not below and not os.listdir(inner):
                     found.append((prefix + name, "written"))
                 inner_hides = hides or is_opaque(inner)
                 _compare(inner, inner_lower, f"{prefix}{name}/", found, overlaid=overlaid, hides=inner_hides)
@@ -262,7 +262,7 @@ def remove(name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
         return
     with opened(name, folder) as inner:
-        for below in os.listdir(inner):  # noqa: PTH208
+        for below in os.listdir(inner):
             remove(below, inner)
     os.rmdir(name, dir_fd=folder)
 
@@ -295,7 +295,7 @@ def save_layer(top: str, layers: Sequence[str], folder: str, owner: int, overlai
         return
     # All files are in it: folders at its top hide those of the layers, and what is not there was removed.
     with opened(folder) as made, merged(layers) as lower:
-        names = set(os.listdir(made))  # noqa: PTH208
+        names = set(os.listdir(made))
         for name in lower.names() - names:
             os.mknod(name, stat.S_IFCHR, 0, dir_fd=made)
         for name in names if layers else ():
