@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from tests.sandboxes.contract import LIMITS, SandboxContract, make, open_files, python, shell
+from tests.sandboxes.contract import LIMITS, SandboxContract, make, open_files, shell
 from tests.sandboxes.daemons import own_dockerd, own_podman_storage, working
 
-from worktrial.errors import SandboxError
 from worktrial.sandboxes.oci import Oci
-from worktrial.sandboxes.process import descendants
-from worktrial.sandboxes.protocol import Change, Command, Mount, Sandbox, Workspace
+from worktrial.sandboxes.protocol import Sandbox
+from worktrial.sandboxes.usage import descendants
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,8 @@ from tests.sandboxes.contract import gone
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.cgroups import probe
 from worktrial.sandboxes.groups import Limits
-from worktrial.sandboxes.process import descendants
 from worktrial.sandboxes.standby import GroupSleeper, SignalSleeper, Sleeper, Standby, Watch
+from worktrial.sandboxes.usage import descendants
 
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 SPIN = "print('x', flush=True)\nwhile True: pass"
