@@ -16,6 +16,9 @@ from worktrial.sandboxes.unconfined import Unconfined
 class TestNamespaces(SandboxContract):
     """Isolation by namespaces."""
 
+    processes_ready = 20
+    holds_read_only = True
+
     @pytest.fixture
     def sandbox(self) -> Sandbox:
         probe = probe_namespaces()
