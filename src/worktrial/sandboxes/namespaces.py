@@ -37,6 +37,7 @@ HOME = root.HOME
 
 _FILE_TIMEOUT_S = 60.0
 _REPORT_AT = 3
+_WRITABLE = tuple(f"{path}/" for path in (root.WORKSPACE, root.TMP, root.HOME))
 _NOT_RUN = "could not run a command in namespaces"
 
 
@@ -134,10 +135,13 @@ class _Mounted:
         cell = Cell(worker, host_pid(pidfd), pidfd)
         trees: list[int] = []
         try:
-            answers = self._spawner.order({"order": "trees", "workspace": self._number})
+            # What lies where the workspace goes is hidden by it, and has to be shown anew.
+            hidden = [mount for mount in for_cell["mounts"] if mount["path"].startswith(_WRITABLE)]
+            job = {**for_cell, "mounts": hidden, "script": list(call.script)}
+            answers = self._spawner.order({"order": "trees", "workspace": self._number, "for_cell": job})
             _, trees = await first_answer(answers, f"could not start {command.argv[0]}")
             answers.close()
-            worker.send({**for_cell, "script": list(call.script)}, (*trees, *streams.theirs))
+            worker.send(job, (*trees, *streams.theirs))
         except BaseException:
             cell.let_go()
             raise

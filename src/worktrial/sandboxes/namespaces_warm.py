@@ -20,7 +20,7 @@ from typing import Any
 
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.inside import messages
-from worktrial.sandboxes.namespaces_spawner import Answers, Cell
+from worktrial.sandboxes.namespaces_spawner import Answers, Cell, first_answer
 from worktrial.sandboxes.protocol import Command
 
 SOURCE = "/.worktrial"
@@ -71,7 +71,7 @@ def key_of(command: Command, call: Call) -> tuple[Any, ...]:
 
 
 Starter = Callable[[Command, Call, int], Awaitable[tuple[Cell, Callable[[], None]]]]
-"""Starts a command's zygote with a socket as file descriptor 3; returns its cell and what to call when that has ended."""
+"""Starts a command's zygote with a socket as file descriptor 3; returns its cell and what to call at its end."""
 
 
 @dataclass
@@ -130,10 +130,12 @@ class Warm:
                     worker.close()
                     raise
         except (SandboxError, OSError) as error:
-            return self._give_up(key, str(error))
+            self._give_up(key, str(error))
+            return None
         if received is None or "ready" not in received[0]:
             worker.close()
-            return self._give_up(key, str(received and received[0].get("error")))
+            self._give_up(key, str(received and received[0].get("error")))
+            return None
         zygote.used_s = time.monotonic()
         with contextlib.suppress(OSError):
             zygote.refill()
@@ -177,8 +179,7 @@ async def _start(command: Command, call: Call, start: Starter) -> _Zygote:
     made = _Zygote(cell, control, ended)
     try:
         control.send({"modules": list(command.preload)})
-        if await control.next() is None:
-            raise SandboxError("an interpreter could not be kept warm", cause="it ended")
+        await first_answer(control, "an interpreter could not be kept warm")
     except BaseException:
         made.close()
         raise

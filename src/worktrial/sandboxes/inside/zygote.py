@@ -10,6 +10,7 @@ Standard library only, Python 3.8 or newer.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import gc
 import importlib
 import importlib.machinery
@@ -91,10 +92,8 @@ def _become_worker(answers: int) -> dict[str, Any]:
 
 
 def _say(answers: socket.socket, said: dict[str, Any]) -> None:
-    try:
+    with contextlib.suppress(OSError):
         messages.send(answers, said)
-    except OSError:
-        pass
 
 
 def _be_first(answers: socket.socket) -> dict[str, Any] | None:
@@ -136,9 +135,12 @@ def _be_first(answers: socket.socket) -> dict[str, Any] | None:
 
 
 def _furnish(order: dict[str, Any], handles: list[int]) -> list[int]:
-    """Attach the workspace, and return the handles that are left for the job."""
+    """Attach the workspace, and mounts that it would hide, and return the handles that are left for the job."""
     for path in (root.WORKSPACE, root.TMP, root.HOME):
         kernel.attach(handles[0], path)
+        os.close(handles.pop(0))
+    for mount in order["mounts"]:
+        root.attach_mount(handles[0], mount["path"], mount["writable"])
         os.close(handles.pop(0))
     root.hold_read_only(order["read_only"])
     root.resize_shm(order["shm_mib"])
