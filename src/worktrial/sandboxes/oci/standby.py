@@ -18,7 +18,7 @@ class Standby:
         self._freeze = freeze
         self._thaw = thaw
         self._calls = 0
-        self._frozen = False
+        self.is_frozen = False
         self._turn = asyncio.Lock()
         self._timer: asyncio.Task[None] | None = None
 
@@ -38,14 +38,14 @@ class Standby:
     async def enter(self) -> None:
         """Freeze now."""
         async with self._turn:
-            self._frozen = self._frozen or await self._freeze()
+            self.is_frozen = self.is_frozen or await self._freeze()
 
     async def leave(self) -> None:
         """Thaw now."""
         async with self._turn:
-            if self._frozen:
+            if self.is_frozen:
                 await self._thaw()
-                self._frozen = False
+                self.is_frozen = False
 
     def stop(self) -> None:
         """Freeze no more by ourselves until the next call has ended."""

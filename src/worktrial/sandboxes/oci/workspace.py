@@ -278,6 +278,11 @@ class ContainedWorkspace:
         await asyncio.gather(*(process.kill() for process in self._processes.values()))
         await self._holder.leave()
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it is in standby."""
+        return self._standby.is_frozen
+
     @contextlib.asynccontextmanager
     async def _still(self) -> AsyncIterator[None]:
         """Freeze what runs for as long as this lasts, so that files stay as they are."""

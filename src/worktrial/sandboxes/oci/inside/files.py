@@ -184,8 +184,14 @@ def _compare(merged, root, relative, found, seen, folders):
         if stat.S_ISDIR(info.st_mode):
             folders.add(path)
             bare = _compare(merged, root, path, found, seen, folders)
-            if bare and (before is None or not stat.S_ISDIR(before[1].st_mode)):
+            new = before is None or not stat.S_ISDIR(before[1].st_mode)
+            if before is not None and new:
+                found.append((path, "removed"))
+            if bare and new:
                 found.append((path, "written"))
+        elif not (stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode)):
+            if before is not None:  # pipes and sockets are in no layer
+                found.append((path, "removed"))
         elif before is None or not _same(before, entry.path, info):
             found.append((path, "written"))
     return empty
@@ -221,11 +227,13 @@ def snapshot(spec):
             _parents(path, owner)
             target = os.path.join(b"/out", path)
             source = os.path.join(_WORKSPACE, path)
+            now = stat.S_IFMT(os.lstat(source).st_mode) if os.path.lexists(source) else 0
             if kind == "removed":
-                os.mknod(target, stat.S_IFCHR | 0o600, 0)
+                if now != stat.S_IFDIR:  # a folder hides by itself the file that was there
+                    os.mknod(target, stat.S_IFCHR | 0o600, 0)
                 continue
             info = os.lstat(source)
-            if stat.S_ISDIR(info.st_mode):
+            if now == stat.S_IFDIR:
                 os.mkdir(target, 0o700)
                 _dress(target, info, owner)
             else:

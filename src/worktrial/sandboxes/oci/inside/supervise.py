@@ -5,12 +5,14 @@ Runs inside, with the standard library of Python 3.8 or newer.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
 import selectors
 import signal
 import socket
+import struct
 import time
 
 import frames
@@ -18,6 +20,7 @@ import frames
 _POLL_S = 0.1
 _DRAIN_S = 2.0
 _PIECE = 65536
+_CAPABILITY_VERSION = 0x20080522
 _REPORT = 3
 """The command's descriptor for its report: of one digit, as `sh` knows no longer ones."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -323,6 +326,9 @@ def _become(spec, streams, report, env):
         os.setgroups([])
         os.setresgid(spec["gid"], spec["gid"], spec["gid"])
         os.setresuid(spec["uid"], spec["uid"], spec["uid"])
+    # Root would keep them; and as the container may gain no privileges, starting a program does not bring them back.
+    if ctypes.CDLL(None, use_errno=True).capset(struct.pack("=Ii", _CAPABILITY_VERSION, 0), bytes(24)):
+        raise OSError(ctypes.get_errno(), "could not drop capabilities")
     os.chdir(spec["cwd"])
 
 
