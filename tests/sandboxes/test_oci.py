@@ -288,7 +288,7 @@ for family, address in ((socket.AF_INET, ("192.0.2.1", 80)), (socket.AF_INET6, (
 
     async def test_in_standby_nothing_runs_and_the_next_call_resumes(self, opened: Opener) -> None:
         workspace = await opened(limits=LIMITS.model_copy(update={"standby_s": 0.5}))
-        process = await workspace.start(shell("while :; do date +%N > tick; sleep 0.02; done", 120))
+        process = await workspace.start(shell("while :; do date +%N >> tick; sleep 0.02; done", 120))
         await asyncio.sleep(3)
         running = cast(ContainedWorkspace, workspace)
         assert running.is_frozen

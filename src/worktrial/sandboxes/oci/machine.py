@@ -35,7 +35,7 @@ class Shown:
 
     def arguments(self, target: str, tool: Tool) -> list[str]:
         """Return the client's arguments for it."""
-        options = [*self.options, *([] if self.writable else ["readonly"])]
+        options = [*self.options, *([] if self.writable else ["ro=true"])]
         if self.kind == "volume" and tool == "docker":  # or an empty one is given the image's owner and mode again
             options.append("volume-nocopy")
         return mounting(self.kind, target, self.source, *options)
