@@ -10,6 +10,7 @@ from typing import Protocol
 from worktrial.formats.run import TrialLimits
 from worktrial.formats.trajectory import Trajectory
 from worktrial.formats.trial import TrialEnd, Usage
+from worktrial.languages.protocol import Checks
 from worktrial.sandboxes.protocol import Mount, Workspace
 
 
@@ -51,6 +52,8 @@ class Attempt:
     budget: Budget
     logs: Path
     """Folder for what the agent prints; made already."""
+    checks: Checks
+    """The project's own tests, diagnostics, lint, format and build."""
     solution: Callable[[], bytes]
     """The landed change as a patch. Only the oracle calls it."""
 
@@ -67,6 +70,8 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     steps: int = 0
     tool_calls: Mapping[str, int] = field(default_factory=dict)
+    served_by: Mapping[str, int] = field(default_factory=dict)
+    """Calls about code by tool and the layer that served them, `definition/language_server`."""
     trajectory: Trajectory | None = None
 
 

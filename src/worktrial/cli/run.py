@@ -25,7 +25,9 @@ import click
 @click.option("--base-url", help="Of the model server, for basic:MODEL.")
 @click.option("--api", type=click.Choice(["openai", "anthropic"]), help="What it speaks, for basic:MODEL.")
 @click.option("--key-env", metavar="VARIABLE", help="Variable that holds the key, for basic:MODEL.")
-@click.option("--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, or none.")
+@click.option(
+    "--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, podman, docker, landlock, none."
+)
 @click.option("--retry-infrastructure", is_flag=True, help="Attempt again what failed for reasons not the agent's.")
 @click.option("--dry-run", is_flag=True, help="Only print the plan: trials, time, cost, and what they can show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")

@@ -130,7 +130,7 @@ class Campaign:
         """Do all trials that are not done. Raises `UsageError` when the request does not fit what is there."""
         loaded = {config.name: (agents.load(config), config) for config in self._request.agents}
         check_budget(self._request)
-        resumed = start_or_resume(self._run, self._request, make_lock(self._suite, self._sandbox.tier))
+        resumed = start_or_resume(self._run, self._request, make_lock(self._suite, self._sandbox))
         note_run(self._run)
         self._note("resumed" if resumed else "started")
         trials = in_order(self._run.trial_dirs())

@@ -62,6 +62,8 @@ class Trial(Record):
     usage: Usage = Field(default_factory=Usage)
     tool_calls: dict[str, int] = Field(default_factory=dict)
     """Number of calls by tool name; empty for agents that do not say."""
+    served_by: dict[str, int] = Field(default_factory=dict)
+    """Calls about code by tool and the layer that served them, `definition/language_server`."""
     steps: int = 0
     timings: Timings = Field(default_factory=Timings)
     sandbox: str

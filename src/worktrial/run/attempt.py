@@ -13,7 +13,7 @@ from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.task import Task
 from worktrial.formats.trial import Timings, Trial
 from worktrial.languages import load
-from worktrial.languages.protocol import BuiltEnvironment
+from worktrial.languages.protocol import BuiltEnvironment, ReadFile
 from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer
 from worktrial.sandboxes.protocol import Sandbox, Workspace
 from worktrial.store.files import write_bytes, writing
@@ -86,6 +86,7 @@ class Attempts:
             detail=outcome.detail,
             usage=outcome.usage,
             tool_calls=dict(outcome.tool_calls),
+            served_by=dict(outcome.served_by),
             steps=outcome.steps,
             timings=Timings(workspace_s=workspace_s, agent_s=agent_s, patch_s=clock.lap()),
             sandbox=workspace.tier,
@@ -96,7 +97,8 @@ class Attempts:
     async def _attempt(
         self, agent: Agent, task: Task, workspace: Workspace, environment: BuiltEnvironment, trial_dir: TrialDir
     ) -> Outcome:
-        active = load(task.language).activation(environment, workspace)
+        language = load(task.language)
+        active = language.activation(environment, workspace)
         attempt = Attempt(
             trial=f"{trial_dir.agent}/{task.id}/{trial_dir.n}",
             prompt=self._suite.prompt(task.id),
@@ -106,6 +108,7 @@ class Attempts:
             limits=self._limits,
             budget=self._budget,
             logs=trial_dir.logs,
+            checks=language.checks(self._reader(task), active.env["PATH"]),
             solution=lambda: self._suite.patch(task.id, "solution"),
         )
         try:
@@ -113,6 +116,13 @@ class Attempts:
                 return await agent.attempt(attempt)
         except TimeoutError:
             return Outcome(ended="timeout", cause="timeout", detail="the agent did not stop at its time limit")
+
+    def _reader(self, task: Task) -> ReadFile:
+        def read(path: str) -> str | None:
+            blob = self._git.blob(task.base_tree, path)
+            return None if blob is None else blob.decode("utf-8", "replace")
+
+        return read
 
     async def _patch(self, workspace: Workspace, layer: TreeLayer, environment: BuiltEnvironment, task: Task) -> bytes:
         tree = await read_tree(workspace, self._git, layer, environment.additions)
