@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
-import pytest_asyncio
 from tests.sandboxes.contract import LIMITS, Opener, SandboxContract, gone, make, open_files, python, shell, sleepers
 from tests.sandboxes.daemons import own_dockerd, own_podman_storage, working
 
@@ -18,7 +17,7 @@ from worktrial.errors import SandboxError
 from worktrial.sandboxes.oci import Oci
 from worktrial.sandboxes.oci.workspace import ContainedWorkspace
 from worktrial.sandboxes.process import descendants
-from worktrial.sandboxes.protocol import Change, Command, Mount, Sandbox, Workspace
+from worktrial.sandboxes.protocol import Change, Mount, Sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +81,6 @@ class OciContract(SandboxContract):
         assert open_files() <= files
         assert len(descendants(os.getpid())) <= processes
 
-
     async def test_a_command_is_an_ordinary_user_without_capabilities(self, opened: Opener) -> None:
         script = "id -u; id -g; grep -E '^(CapEff|CapPrm|CapBnd|NoNewPrivs|Groups)' /proc/self/status"
         done = await (await opened()).run(shell(script))
@@ -92,7 +90,9 @@ class OciContract(SandboxContract):
 
     async def test_the_host_is_not_there(self, opened: Opener) -> None:
         done = await (await opened()).run(
-            shell("ls -a /root /home/joe /work /var/lib /etc/shadow /etc/ssl/private /boot; ls /proc | grep -c '^[0-9]'")
+            shell(
+                "ls -a /root /home/joe /work /var/lib /etc/shadow /etc/ssl/private /boot; ls /proc | grep -c '^[0-9]'"
+            )
         )
         assert done.output.count(b"No such file") >= 6, done.output
         assert int(done.output.split()[-1]) < 6
@@ -229,7 +229,9 @@ for family, address in ((socket.AF_INET, ("192.0.2.1", 80)), (socket.AF_INET6, (
     async def test_a_snapshot_over_its_layers_has_the_same_files(self, opened: Opener, tmp_path: Path) -> None:
         layer = make(tmp_path / "layer", {"a": "aa", "b": "b", "d/x": "x", "d/y": "y", "f": "f", "g/h": "h"})
         workspace = await opened(layer)
-        await workspace.run(shell("echo A > a; rm b d/x; rm f; mkdir f; echo z > f/z; rm -r g; echo g > g; ln -s /etc l"))
+        await workspace.run(
+            shell("echo A > a; rm b d/x; rm f; mkdir f; echo z > f/z; rm -r g; echo g > g; ln -s /etc l")
+        )
         saved = await workspace.snapshot(tmp_path / "saved")
         again = await opened(saved, layer)
         listing = shell("find . | sort; cat a d/y f/z g; readlink l")
