@@ -18,7 +18,7 @@ from worktrial.sandboxes import pageout
 from worktrial.sandboxes.oci.client import Client, Tool, find_client
 from worktrial.sandboxes.oci.image import base_image
 from worktrial.sandboxes.oci.machine import Machine
-from worktrial.sandboxes.oci.workspace import open_workspace
+from worktrial.sandboxes.oci.workspace import Wanted, open_workspace
 from worktrial.sandboxes.protocol import Command, Mount, Workspace
 from worktrial.sandboxes.select import Probe
 from worktrial.sandboxes.standby import Standby
@@ -58,7 +58,7 @@ class Oci:
 
     async def open(self, layers: tuple[Path, ...], limits: TrialLimits) -> Workspace:
         """Return a fresh workspace over `layers`. Raises `SandboxError`."""
-        return await open_workspace(await self._prepared(), self.tier, layers, limits, self._standby)
+        return await open_workspace(Wanted(await self._prepared(), self.tier, layers, limits, self._standby))
 
     async def _prepared(self) -> Machine:
         """Return what containers are made of, importing the image when it is not there."""

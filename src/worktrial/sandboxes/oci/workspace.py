@@ -14,6 +14,7 @@ import json
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,20 @@ _GVISOR_MIB = 256
 """What gVisor's own kernel may take beside it; it counts in the same cgroup."""
 
 
-async def open_workspace(
-    machine: Machine,
-    tier: str,
-    layers: tuple[Path, ...],
-    limits: TrialLimits,
-    standby: Standby,
-    *,
-    forked: ContainedWorkspace | None = None,
-) -> ContainedWorkspace:
-    """Return a workspace over `layers`, with the files of another one when it is forked. Raises `SandboxError`."""
+@dataclass(frozen=True)
+class Wanted:
+    """What a workspace is to be."""
+
+    machine: Machine
+    tier: str
+    layers: tuple[Path, ...]
+    limits: TrialLimits
+    standby: Standby
+
+
+async def open_workspace(wanted: Wanted, forked: ContainedWorkspace | None = None) -> ContainedWorkspace:
+    """Return a workspace over its layers, with the files of another one when it is forked. Raises `SandboxError`."""
+    machine, layers, limits = wanted.machine, wanted.layers, wanted.limits
     shown = {f"/layers/{number}": Shown(str(layer)) for number, layer in enumerate(layers)}
     inodes = max(16384, limits.disk_mib * 256)
     tmpfs = ("volume-opt=type=tmpfs", "volume-opt=device=tmpfs",
@@ -66,7 +71,7 @@ async def open_workspace(
         if isinstance(error, SandboxError):
             raise SandboxError("could not open a workspace", cause=error.cause, hint=error.hint) from error
         raise
-    return ContainedWorkspace(machine, tier, layers, limits, standby, holder, volumes)
+    return ContainedWorkspace(wanted, holder, volumes)
 
 
 async def _volumes(machine: Machine, name: str) -> dict[str, tuple[str, Path]]:
@@ -81,29 +86,21 @@ class ContainedWorkspace:
 
     root = ROOT
 
-    def __init__(
-        self,
-        machine: Machine,
-        tier: str,
-        layers: tuple[Path, ...],
-        limits: TrialLimits,
-        standby: Standby,
-        holder: Attached,
-        volumes: dict[str, tuple[str, Path]],
-    ) -> None:
-        self.tier = tier
+    def __init__(self, wanted: Wanted, holder: Attached, volumes: dict[str, tuple[str, Path]]) -> None:
+        self.tier = wanted.tier
         self.volumes = volumes
-        self._machine = machine
-        self._layers = layers
-        self._limits = limits
+        """For each folder the name of its volume, and where that lies on the daemon's machine."""
+        self._wanted = wanted
+        self._machine = wanted.machine
+        self._layers = wanted.layers
+        self._limits = wanted.limits
         self._holder = holder
         self._asking = asyncio.Lock()
-        self._owner = machine.agent
+        self._owner = wanted.machine.agent
         self._processes: dict[str, Contained] = {}
         self._still_for = 0
-        self._sleeper = ContainersSleeper(machine.client, machine.means)
-        self._watch = standby.watch(self._sleeper, limits.standby_s)
-        self._standby = standby
+        self._sleeper = ContainersSleeper(wanted.machine.client, wanted.machine.means)
+        self._watch = wanted.standby.watch(self._sleeper, wanted.limits.standby_s)
 
     # -- commands --
 
@@ -168,7 +165,7 @@ class ContainedWorkspace:
         options = self._options()
         attached = await self._machine.run(name, RUNNER, spec, shown | held, *options,
                                            open_files=self._limits.open_files, network=command.network)  # fmt: skip
-        self._processes[name] = Contained(attached, spec, self._watch.call)
+        self._processes[name] = Contained(attached, spec, self._watch)
         return self._processes[name]
 
     def _spec(self, command: Command, owner: int, *, apart: bool) -> dict[str, Any]:
@@ -258,9 +255,7 @@ class ContainedWorkspace:
     async def fork(self) -> Workspace:
         """Return a workspace with the same files."""
         async with self._watch.call(), self._still():
-            return await open_workspace(
-                self._machine, self.tier, self._layers, self._limits, self._standby, forked=self
-            )
+            return await open_workspace(self._wanted, forked=self)
 
     async def host(self, argv: list[str], *, env: Mapping[str, str], data: bytes = b"") -> bytes:
         """Run a trusted program of ours on the workspace's files."""
