@@ -28,6 +28,7 @@ import click
 @click.option(
     "--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, podman, docker, landlock, none."
 )
+@click.option("--runtime", metavar="NAME", help="Of docker or podman: runc, crun, runsc (gVisor), …")
 @click.option("--retry-infrastructure", is_flag=True, help="Attempt again what failed for reasons not the agent's.")
 @click.option("--dry-run", is_flag=True, help="Only print the plan: trials, time, cost, and what they can show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")

@@ -27,7 +27,7 @@ def run(given: Mapping[str, Any]) -> int:
         from worktrial.cli.dry_run import dry_run
 
         return dry_run(out, request, given["jobs"], as_json=given["as_json"])
-    sandbox = choose(given["sandbox"])
+    sandbox = choose(given["sandbox"], given["runtime"])
     warn_of(sandbox)
     campaign = Campaign(suite, out, request, sandbox, given["jobs"])
     try:
@@ -66,4 +66,5 @@ def _request(suite: Suite, given: Mapping[str, Any]) -> RunRequest:
         budget_usd=given["budget"],
         limits=TrialLimits(timeout_s=given["timeout"], steps=given["steps"]),
         sandbox=given["sandbox"],
+        runtime=given["runtime"],
     )

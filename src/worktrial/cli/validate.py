@@ -21,6 +21,7 @@ import click
 @click.option(
     "--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, podman, docker, landlock, none."
 )
+@click.option("--runtime", metavar="NAME", help="Of docker or podman: runc, crun, runsc (gVisor), …")
 @click.option("--retry-infrastructure", is_flag=True, help="Decide again what failed by network, disk or sandbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON on standard output.")
 def command(
@@ -31,6 +32,7 @@ def command(
     limit: int | None,
     timeout: float,
     sandbox: str,
+    runtime: str | None,
     retry_infrastructure: bool,
     as_json: bool,
 ) -> int:
@@ -50,7 +52,7 @@ def command(
     from worktrial.store.suite import Suite
 
     opened = Suite.open(suite)
-    chosen = choose(sandbox)
+    chosen = choose(sandbox, runtime)
     warn_of(chosen)
     settings = Settings(runs=runs, jobs=jobs, timeout_s=timeout)
     session = Validation(opened, chosen, settings, limit, retry_infrastructure=retry_infrastructure)

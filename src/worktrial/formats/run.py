@@ -73,6 +73,8 @@ class RunRequest(Record):
     limits: TrialLimits = Field(default_factory=TrialLimits)
     sandbox: str
     """What was asked: a tier's name, or `auto`."""
+    runtime: str | None = None
+    """Of the docker and podman tiers; None: the tool's default."""
 
 
 class RunLock(Record):
