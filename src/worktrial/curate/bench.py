@@ -94,7 +94,7 @@ class Bench:
         self.sandbox = sandbox
         self._head = head
         self._candidates = candidates
-        self._processors = asyncio.Semaphore(settings.jobs)
+        self.processors = asyncio.Semaphore(settings.jobs)
         self._put_back: dict[str, PutBack] = {}
         self._lost: dict[str, str] = {}
         self._lines: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -277,7 +277,7 @@ class Bench:
         """Run tests on a fresh copy of `tree`."""
         anchor = await asyncio.to_thread(self._anchor, tree)
         layer = await asyncio.to_thread(tree_layer, self.git, anchor)
-        async with self._processors:
+        async with self.processors:
             workspace = await self.sandbox.open((environment.additions, layer.files), self.settings.limits)
             try:
                 await change_tree(workspace, self.git, layer, tree)

@@ -115,6 +115,44 @@ class CoverageRun(Record):
     """Number of tests that ran."""
 
 
+class Leak(Record):
+    """Something within an agent's reach that gives the solution away."""
+
+    path: str
+    """Of the file, as an agent sees it; members of archives after `!`."""
+    what: str
+    """For people: what it is and what of it was found."""
+
+
+class LeakProof(Record):
+    """What was looked at to show that a task's workspace holds no answer. Kept as `tasks/<id>/leaks.json` too."""
+
+    record: Literal["leaks"] = "leaks"
+    base_tree: str
+    tests_tree: str
+    solution_tree: str
+    environment: str
+    """Key of the environment that was in the agent's reach."""
+    method: str
+    """Version of the search."""
+    sandbox: str
+    """Tier of isolation it was made in."""
+    sought: dict[str, int]
+    """Number of whole files (`blobs`), lines and functions (`bodies`) of solution and hidden tests looked for."""
+    workspace: dict[str, int]
+    """What was read of work tree, repository, home and temporary files: files, bytes, archives, bytecode, objects."""
+    packages: dict[str, int]
+    """The same of the environment and the packages beside it."""
+    packages_digest: str
+    """Hash over names, sizes and times of those."""
+    skipped: tuple[str, ...] = ()
+    """Files that could not be read or were too large, each with the reason."""
+    findings: tuple[Leak, ...] = ()
+    """Empty: nothing gives the solution away."""
+    wall_s: float
+    proved_at: Timestamp
+
+
 class Decision(Record):
     """The last record: accepted or rejected, and why. A candidate without one was not finished."""
 
@@ -133,5 +171,6 @@ class Decision(Record):
 
 
 EvidenceRecord = Annotated[
-    Started | PutBack | EnvironmentUse | Selection | CoverageRun | TestRun | Decision, Field(discriminator="record")
+    Started | PutBack | EnvironmentUse | Selection | CoverageRun | TestRun | LeakProof | Decision,
+    Field(discriminator="record"),
 ]
