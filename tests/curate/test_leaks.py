@@ -153,7 +153,7 @@ FILES: dict[str, bytes] = {
     "shop/price.py.orig": AFTER.encode(),
     "build/lib/shop/price.py": AFTER.encode(),
     "docs/_build/source.txt": f"Some words.\n\n    {LINE}\n".encode(),
-    "shop.egg-info/PKG-INFO": f"Name: shop\nDescription: {LINE.strip()}\n".encode(),
+    "shop.egg-info/PKG-INFO": f"Name: shop\n\n    {LINE.strip()}\n".encode(),
     "notes.patch": f"--- a/shop/price.py\n+++ b/shop/price.py\n@@ -1 +1 @@\n+{LINE}\n".encode(),
     "notebook.ipynb": ('{"source": ["x = 1\\n", "' + LINE + '\\n"]}').encode(),
     "tests/test_price.py": TEST.encode(),

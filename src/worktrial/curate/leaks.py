@@ -92,8 +92,8 @@ async def prove_no_leaks(
         sandbox=workspace.tier,
         sought={
             "blobs": len(wanted.blobs),
-            "lines": len(sought) - len(wanted.blobs) - near.bodies,
-            "bodies": near.bodies,
+            "lines": len(sought) - len(wanted.blobs) - len(wanted.bodies),
+            "bodies": len(wanted.bodies),
         },
         workspace=near.summary["counts"],
         packages=packages.counts,
@@ -164,7 +164,6 @@ class _Answer:
         self._records = records
         self.hits = [_Hit(one["hit"], one["path"], one["inside"]) for one in records if "hit" in one]
         self.summary: dict[str, Any] = next((record for record in records if "counts" in record), {})
-        self.bodies = 0
 
     @property
     def structure(self) -> list[Leak]:
@@ -178,7 +177,7 @@ class _Answer:
                 file = wanted.files[record["of"]]
                 file.sought |= dict.fromkeys(record["bodies"], f"a function of {file.name}, compiled")
                 file.context |= set(record["context"])
-                self.bodies += len(record["bodies"])
+                wanted.bodies.update(record["bodies"])
 
 
 def _findings(answer: _Answer, sought: Mapping[str, str], counts: Callable[[set[str]], bool]) -> list[Leak]:

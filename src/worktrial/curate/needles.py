@@ -46,6 +46,8 @@ class Needles:
     """Changed files by path."""
     blobs: dict[str, str]
     """Whole files, by the first sixteen digits of their git id."""
+    bodies: set[str]
+    """Functions, compiled. Only the environment's interpreter can tell: filled in when it has."""
     sources: tuple[tuple[str, str, str], ...]
     """Path, text before and text after of Python files: functions to look for in bytecode."""
 
@@ -67,7 +69,7 @@ class Needles:
 
         `pieces` are those of one file that nobody of this project need have written.
         """
-        if pieces & self.blobs.keys():
+        if pieces & self.blobs.keys() or pieces & self.bodies:
             return True
         for file in self.files.values():
             found = len(pieces & file.sought.keys())
@@ -82,7 +84,7 @@ def needles(git: Git, base: str, tests: str, solution: str) -> Needles:
     """Return what of hidden tests and solution is not in the base tree. Raises `GitError`."""
     before, between, after = git.tree_files(base), git.tree_files(tests), git.tree_files(solution)
     known = {oid for _, oid in before.values()}
-    found = Needles({}, {}, ())
+    found = Needles({}, {}, set(), ())
     sources = []
     for path, (mode, oid) in after.items():
         if before.get(path, ("", ""))[1] == oid or mode == "160000":

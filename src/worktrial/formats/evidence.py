@@ -22,6 +22,12 @@ Ended = Literal[
 """How a test process ended. *completed*: the runner reported its own end, whatever the tests said."""
 
 
+Variant = Literal["default", "reversed", "shuffled", "alone", "parallel", "shifted"]
+"""How a run of a thorough check differs. *alone*: each deciding test in a process and copy of its own. *parallel*: the
+files dealt over several processes at once in one copy. *shifted*: another time zone (and so, another day), hash seed
+and language."""
+
+
 class Started(Record):
     """The first record of a validation; records before the last of these are of earlier ones."""
 
@@ -87,7 +93,9 @@ class TestRun(Record):
     record: Literal["test_run"] = "test_run"
     state: State
     index: int
-    """From 0 within the state."""
+    """From 0 within the state, and within the variant."""
+    variant: Variant | None = None
+    """Of a thorough check; None: of the validation before it."""
     shuffle_seed: int | None
     """None: the runner's own order."""
     started_at: Timestamp
@@ -153,6 +161,19 @@ class LeakProof(Record):
     proved_at: Timestamp
 
 
+class Thorough(Record):
+    """What a thorough check found."""
+
+    solution_runs: int
+    """Runs with the solution, those of the validation before included."""
+    before_runs: int
+    """Runs without it, the same."""
+    flipped: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Tests that did not do what they did before, which are dropped from the expected ones, with what they did when."""
+    flip_bound: float
+    """95% upper bound of the flip rate of each test that is left, from its runs with the solution (Clopper-Pearson)."""
+
+
 class Decision(Record):
     """The last record: accepted or rejected, and why. A candidate without one was not finished."""
 
@@ -167,6 +188,8 @@ class Decision(Record):
     """Tests by class (see `worktrial.curate.classify`)."""
     unstable: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    thorough: Thorough | None = None
+    """None: not checked thoroughly."""
     decided_at: Timestamp
 
 

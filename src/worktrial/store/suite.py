@@ -8,7 +8,8 @@ from pydantic import TypeAdapter
 
 from worktrial.errors import FormatError
 from worktrial.formats.candidate import Candidate, Rejection
-from worktrial.formats.evidence import Decision, EvidenceRecord, LeakProof
+from worktrial.formats.evidence import Decision, EvidenceRecord, LeakProof, TestRun
+from worktrial.formats.ledger import LedgerEntry
 from worktrial.formats.suite import SuiteInfo
 from worktrial.formats.task import Environment, Task
 from worktrial.store.cache import digest
@@ -17,6 +18,7 @@ from worktrial.store.git import Git, objects_dir, scratch_repository
 from worktrial.store.journal import Journal
 
 _EVIDENCE: TypeAdapter[EvidenceRecord] = TypeAdapter(EvidenceRecord)
+_LEDGER: TypeAdapter[LedgerEntry] = TypeAdapter(LedgerEntry)
 
 
 class Suite:
@@ -64,8 +66,16 @@ class Suite:
         """Return the decision on a candidate, or None when it has not been validated to the end."""
         last = None
         for record in self.evidence(candidate):
-            last = record
-        return last if isinstance(last, Decision) else None
+            if isinstance(record, Decision):
+                last = record
+            elif not (isinstance(record, TestRun) and record.variant):
+                last = None  # runs of a thorough check follow a decision that stands until they are all there
+        return last
+
+    @property
+    def ledger(self) -> Journal[LedgerEntry]:
+        """What the expected tests did with the landed solution, run by run."""
+        return Journal(self.path / "ledger.jsonl", _LEDGER)
 
     # -- tasks --
 
