@@ -28,8 +28,8 @@ def print_stability(summary: Summary, *, thorough: bool) -> dict[str, Any]:
     checks = [decision.thorough for decision in checked if decision.thorough is not None]
     flipped = [test for one in checks for test in one.flipped]
     kept = [decision.thorough for decision in checked if decision.accepted and decision.thorough is not None]
-    least = min((one.solution_runs for one in kept), default=0)
-    task_runs = sum(one.solution_runs for one in kept)
+    least = min((one.clean_runs for one in kept), default=0)
+    task_runs = sum(one.clean_runs for one in kept)
     found["thorough"] = {
         "tasks": len(checked),
         "flipped": len(flipped),

@@ -16,6 +16,7 @@ from worktrial.errors import InfrastructureError
 from worktrial.formats.base import now
 from worktrial.formats.evidence import Leak, LeakProof
 from worktrial.formats.run import TrialLimits
+from worktrial.formats.task import Task
 from worktrial.languages.protocol import BuiltEnvironment, Language
 from worktrial.sandboxes.layers import repository_layer, tree_layer
 from worktrial.sandboxes.protocol import Command, Mount, Sandbox, Workspace
@@ -103,6 +104,14 @@ async def prove_no_leaks(
         wall_s=round(time.monotonic() - started, 3),
         proved_at=now(),
     )
+
+
+def stands(proof: LeakProof | None, task: Task) -> bool:
+    """Whether there is a proof without findings, by the present method, of a task as it is."""
+    if proof is None or proof.findings or proof.method != METHOD:
+        return False
+    of = (proof.base_tree, proof.tests_tree, proof.solution_tree, proof.environment)
+    return of == (task.base_tree, task.tests_tree, task.solution_tree, task.environment)
 
 
 def refusal(proof: LeakProof) -> dict[str, Any]:

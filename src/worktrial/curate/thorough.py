@@ -53,6 +53,7 @@ async def check(bench: Bench, candidate: Candidate, decision: Decision) -> Decis
     thorough = Thorough(
         solution_runs=len(solution_runs),
         before_runs=len(before) + len(runs) - len(solution_runs),
+        clean_runs=clean,
         flipped=flipped,
         flip_bound=flip_bound(0, clean),
     )

@@ -168,10 +168,12 @@ class Thorough(Record):
     """Runs with the solution, those of the validation before included."""
     before_runs: int
     """Runs without it, the same."""
+    clean_runs: int
+    """Runs with the solution that had every test; guarding tests are not run alone."""
     flipped: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Tests that did not do what they did before, which are dropped from the expected ones, with what they did when."""
     flip_bound: float
-    """95% upper bound of the flip rate of each test that is left, from its runs with the solution (Clopper-Pearson)."""
+    """95% upper bound of the flip rate of each test that is left, from `clean_runs` (Clopper-Pearson)."""
 
 
 class Decision(Record):

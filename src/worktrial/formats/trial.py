@@ -64,6 +64,8 @@ class Trial(Record):
     """Number of calls by tool name; empty for agents that do not say."""
     steps: int = 0
     timings: Timings = Field(default_factory=Timings)
+    control: bool = False
+    """Whether the agent measures the suite: the oracle and the no-op."""
     sandbox: str
     """Tier of isolation the agent ran in, e.g. `namespaces`."""
     patch_files: int = 0
