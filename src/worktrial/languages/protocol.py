@@ -30,6 +30,10 @@ class TestPlan:
     everything: bool = False
     """Run the whole suite; `files` and `ids` are then ignored."""
     shuffle_seed: int | None = None
+    reverse: bool = False
+    """Run the tests in the opposite of the runner's own order; not with `shuffle_seed`."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables set over the runner's usual ones, to shift what tests should not depend on."""
     lines: Mapping[str, Collection[int]] = field(default_factory=dict)
     """Lines, by path, for which to record which tests run them; empty: do not measure."""
     first: tuple[str, ...] = ()

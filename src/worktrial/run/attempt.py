@@ -6,6 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
+from worktrial.agents import CONTROLS
 from worktrial.agents.protocol import Agent, Attempt, Budget, Outcome
 from worktrial.errors import EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError
 from worktrial.formats.base import now
@@ -53,6 +54,7 @@ class Attempts:
                 ended="infrastructure",
                 cause=type(error).__name__.removesuffix("Error").lower() + "_failed",
                 detail=str(error),
+                control=config.kind in CONTROLS,
                 sandbox=self._sandbox.tier,
             )
         trial_dir.write_trial(trial)
@@ -89,6 +91,7 @@ class Attempts:
             served_by=dict(outcome.served_by),
             steps=outcome.steps,
             timings=Timings(workspace_s=workspace_s, agent_s=agent_s, patch_s=clock.lap()),
+            control=config.kind in CONTROLS,
             sandbox=workspace.tier,
             patch_files=patch.count(b"\ndiff --git ") + patch.startswith(b"diff --git "),
             patch_bytes=len(patch),
