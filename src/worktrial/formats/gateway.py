@@ -50,8 +50,8 @@ connection broke amid the answer, or a stream ended before its end. *malformed*:
 says. *stream_error*: an error reported within a stream. *client_gone*: the agent hung up. *client_slow*: it did not
 finish its request in time. *too_large*, *bad_request*, *unknown_route*, *no_websocket*: refused as what they are.
 *budget*, *limit*: the run's, or the agent's or trial's, is spent. *server_tool*: asked for a tool that the provider
-would run. *not_recorded*: a replay has no answer for it. *gateway_killed*: under way when the gateway died. *gateway_failed*: it could not
-write its record.
+would run. *not_recorded*: a replay has no answer for it. *gateway_killed*: under way when the gateway died.
+*gateway_failed*: it could not write its record.
 """
 
 INFRASTRUCTURE: frozenset[Outcome] = frozenset(
@@ -108,7 +108,7 @@ class GatewayRecord(Record):
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
-    format: Literal["worktrial/gateway@1"] = "worktrial/gateway@1"
+    format: Literal["worktrial/gateway@1"]
     id: str
     """Unique within the trial, in the order of arrival."""
     at: Timestamp

@@ -132,6 +132,7 @@ class Exchange:
         if recorded is not None:
             names = (recorded.upstream, recorded.provider)
         return GatewayRecord.model_construct(
+            format="worktrial/gateway@1",
             id=self.id,
             at=self.at.replace(microsecond=self.at.microsecond // 1000 * 1000),
             trial=self.trial.trial,

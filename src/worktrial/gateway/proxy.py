@@ -120,6 +120,8 @@ class Proxy:
             # It is on its way before its body is written down: recording costs the agent no time.
             await asyncio.sleep(0)
             await self._keep_request(exchange)
+            if exchange.generates and exchange.upstream is not None:
+                await exchange.upstream.prices(exchange.route.wire).prepare(exchange.upstream_model)
             answer = await asking
         except BaseException:
             asking.cancel()
@@ -176,7 +178,7 @@ class Proxy:
         if self._replaying or exchange.upstream is None or not exchange.generates:
             return
         before = time.perf_counter()
-        hold = self._expected(exchange)
+        hold = await self._expected(exchange)
         try:
             await self._till.enter(exchange.trial.accounts, hold)
         except Exhausted as spent:
@@ -185,10 +187,11 @@ class Proxy:
         await exchange.upstream.pace.enter(exchange.trial.trial)
         exchange.queued_s = time.perf_counter() - before
 
-    def _expected(self, exchange: Exchange) -> Hold:
+    async def _expected(self, exchange: Exchange) -> Hold:
         """Return what a request is likely to cost: its length, and an answer of some length."""
-        if not any(account.bounded for account in exchange.trial.accounts):
+        if exchange.upstream is None or not any(account.bounded for account in exchange.trial.accounts):
             return Hold(0.0, 0)
+        await exchange.upstream.prices(exchange.route.wire).prepare(exchange.upstream_model)
         exchange.outcome = "cut"  # as if it broke off now: that is what is estimated
         tokens, _ = exchange.tokens()
         exchange.outcome = None

@@ -69,6 +69,7 @@ class Recorder:
             if begun.id in done:
                 continue
             record = GatewayRecord(
+                format="worktrial/gateway@1",
                 id=begun.id,
                 at=begun.at,
                 trial=self.trial,

@@ -60,9 +60,7 @@ class Replay:
         recorded = self._trials[trial]
         entry = recorded.find(exchange)
         if entry is None:
-            message = (
-                f"worktrial: the record of {trial} has no answer to this request ({exchange.id}); nothing was asked"
-            )
+            message = f"worktrial: not recorded: {trial} never asked this ({exchange.id}), and nobody is asked now"
             raise Refusal("not_recorded", 400, message, {"x-should-retry": "false"})
         entry.used = True
         record = entry.record

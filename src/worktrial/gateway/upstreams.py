@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import urllib.request
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -36,12 +36,15 @@ class Upstream:
     own_prices: Mapping[str, PriceConfig]
     proxy: str | None
     """The proxy of the environment for this address."""
+    _prices: dict[str, Prices] = field(default_factory=dict)
 
     def prices(self, wire: Wire) -> Prices:
         """Return its prices for what is asked by a protocol."""
-        return Prices(
-            self.own_prices, base_url=self.config.base_url, provider=self.config.provider, vendor=wire.provider
-        )
+        vendor = wire.provider
+        if vendor not in self._prices:
+            url, provider = self.config.base_url, self.config.provider
+            self._prices[vendor] = Prices(self.own_prices, base_url=url, provider=provider, vendor=vendor)
+        return self._prices[vendor]
 
     def provider(self, wire: Wire) -> str:
         """Return the provider's name for records."""
