@@ -29,7 +29,8 @@ async def test_tokens_are_what_the_server_sent_in_every_protocol(bench: Bench, a
     assert (record.input_tokens, record.output_tokens, record.cache_read_tokens) == (1000, 50, 600)
     assert record.cache_write_tokens == (200 if api == "anthropic_messages" else 0)
     assert record.reasoning_tokens == (None if api == "anthropic_messages" else 20)
-    assert (record.cost_usd, record.cost_source) == (pytest.approx((1000 + 500) / 1e6), "metered")
+    assert record.cost_usd == pytest.approx((1000 + 500) / 1e6)
+    assert record.cost_source == "metered"
     assert (record.usage_source, record.tools_offered) == ("metered", 1)
     assert [call.name for call in record.tool_calls] == ["shell", "edit"]
     assert len(record.finish_reasons) == 1
@@ -37,10 +38,9 @@ async def test_tokens_are_what_the_server_sent_in_every_protocol(bench: Bench, a
     assert record.total_s is not None
     assert 0 < record.first_byte_s <= record.total_s
     assert (record.first_chunk_s is not None) == stream
-    assert trial.meter.usage().model_dump() == {
-        **{"requests": 1, "input_tokens": 1000, "output_tokens": 50, "cache_read_tokens": 600},
-        **{"cache_write_tokens": record.cache_write_tokens, "cost_usd": record.cost_usd, "cost_source": "metered"},
-    }
+    used = trial.meter.usage()
+    assert (used.requests, used.input_tokens, used.output_tokens, used.cache_read_tokens) == (1, 1000, 50, 600)
+    assert (used.cost_usd, used.cost_source) == (record.cost_usd, "metered")
     (said,) = conversation(trial.meter.folder)
     assert "".join(said.reading.text) == "hello"
     assert [json.loads(call.arguments) for call in said.reading.calls] == [{"command": "ls"}, {"path": "x"}]

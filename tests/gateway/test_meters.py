@@ -138,8 +138,31 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "type delta choices message usage content tool_calls function index output item response candidates parts "
-                "functionCall usageMetadata promptTokenCount input_tokens prompt_tokens error content_block name id".split()
+                [
+                    "type",
+                    "delta",
+                    "choices",
+                    "message",
+                    "usage",
+                    "content",
+                    "tool_calls",
+                    "function",
+                    "index",
+                    "output",
+                    "item",
+                    "response",
+                    "candidates",
+                    "parts",
+                    "functionCall",
+                    "usageMetadata",
+                    "promptTokenCount",
+                    "input_tokens",
+                    "prompt_tokens",
+                    "error",
+                    "content_block",
+                    "name",
+                    "id",
+                ]
             ),
             inner,
             max_size=4,
