@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from worktrial.agents.protocol import Agent, Attempt, Budget, Outcome
+from worktrial.agents.protocol import Agent, Attempt, Budget, Gateway, Outcome
 from worktrial.errors import EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError
 from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, TrialLimits
@@ -27,12 +27,21 @@ _GRACE_S = 30.0
 class Attempts:
     """Makes trials of one suite. Safe to use for several trials at once."""
 
-    def __init__(self, suite: Suite, sandbox: Sandbox, scratch: Path, limits: TrialLimits, budget: Budget) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        sandbox: Sandbox,
+        scratch: Path,
+        limits: TrialLimits,
+        budget: Budget,
+        gateway: Gateway | None = None,
+    ) -> None:
         self._suite = suite
         self._sandbox = sandbox
         self._git = suite.open_store(scratch)
         self._limits = limits
         self._budget = budget
+        self._gateway = gateway
 
     async def make(self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir) -> Trial:
         """Let `agent` attempt `task` and write patch, trajectory, logs and, last, `trial.json`.
@@ -86,6 +95,8 @@ class Attempts:
             detail=outcome.detail,
             usage=outcome.usage,
             tool_calls=dict(outcome.tool_calls),
+            tool_use=outcome.tool_use,
+            agent_version=outcome.version,
             steps=outcome.steps,
             timings=Timings(workspace_s=workspace_s, agent_s=agent_s, patch_s=clock.lap()),
             sandbox=workspace.tier,
@@ -107,6 +118,7 @@ class Attempts:
             budget=self._budget,
             logs=trial_dir.logs,
             solution=lambda: self._suite.patch(task.id, "solution"),
+            gateway=self._gateway,
         )
         try:
             async with asyncio.timeout(self._limits.timeout_s + _GRACE_S):
