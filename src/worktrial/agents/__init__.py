@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worktrial.errors import UsageError
@@ -44,6 +45,11 @@ def real_kinds() -> tuple[str, ...]:
     return tuple(_REAL)
 
 
+def context_file(kind: str) -> str:
+    """Return the file of a repository's root that agents of a kind read instructions from; empty: none by itself."""
+    return real_agent(kind).context_file if kind in _REAL else "AGENTS.md" if kind == "command" else ""
+
+
 def real_agent(kind: str) -> RealAgent:
     """Return one of these. Raises `UsageError` for another name."""
     if kind not in _REAL:
@@ -57,6 +63,12 @@ def load(config: AgentConfig) -> Agent:
 
     Raises `UsageError` when it is unknown or lacks a setting, and `AgentError` when it is not installed.
     """
+    if config.context not in ("keep", "none") and not Path(config.context).is_file():
+        raise UsageError(
+            f"the context file of agent {config.name} is not there",
+            cause=config.context,
+            hint='context is "keep", "none", or the path of a file',
+        )
     if config.kind in _REAL:
         from worktrial.agents.real.attempt import Real
 

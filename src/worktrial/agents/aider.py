@@ -28,6 +28,7 @@ class Aider:
     probe = ("--version", "--no-check-update", "--analytics-disable")
     quiet: Mapping[str, str] = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
     logs = (f"{_FOLDER}/*",)
+    leftovers: tuple[str, ...] = (".aider.tags.cache.v*",)
 
     def wire(self, config: AgentConfig) -> Wire:
         """Chat completions, or Messages where the configuration says `api = "anthropic"`."""

@@ -32,6 +32,7 @@ class ClaudeCode:
         "DISABLE_ERROR_REPORTING": "1",
     }
     logs = (".claude/projects/*/*.jsonl",)
+    leftovers: tuple[str, ...] = ()
 
     def wire(self, config: AgentConfig) -> Wire:
         """Anthropic Messages."""

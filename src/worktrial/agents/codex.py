@@ -35,6 +35,7 @@ class Codex:
     probe = ("--version",)
     quiet: Mapping[str, str] = {}
     logs = (".codex/sessions/*/*/*/rollout-*.jsonl",)
+    leftovers: tuple[str, ...] = ()
 
     def wire(self, config: AgentConfig) -> Wire:
         """OpenAI Responses; nothing else since 0.150 or so."""

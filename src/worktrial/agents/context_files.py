@@ -24,16 +24,16 @@ _SCRIPT_S = 120.0
 async def switched(attempt: Attempt, context: str, name: str) -> AsyncIterator[str]:
     """Hold an attempt's context files as `context` says: `keep`, `none`, or the path of a file to have instead.
 
-    The file's text is put at `name` in the repository's root, or nowhere when that is empty. Yields the text; empty for
-    `keep` and `none`. Raises `SandboxError`, and `FormatError` for a file that cannot be read.
+    The file's text is put at `name` in the repository's root; before the prompt when that is empty, for an agent that
+    reads none by itself. Yields the prompt. Raises `SandboxError`, and `FormatError` for a file that cannot be read.
     """
     if context == "keep":
-        yield ""
+        yield attempt.prompt
         return
     text = "" if context == "none" else read_text(Path(context), "context file")
     taken = await _script(attempt, {"do": "take", "write": {name: text} if name and text else {}})
     try:
-        yield text
+        yield attempt.prompt if name or not text else f"{text.rstrip()}\n\n{attempt.prompt}"
     finally:
         await _script(attempt, {"do": "give back", "taken": taken["taken"], "wrote": taken["wrote"]})
 

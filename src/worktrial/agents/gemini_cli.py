@@ -25,6 +25,7 @@ class GeminiCli:
     probe = ("--version",)
     quiet: Mapping[str, str] = {"GEMINI_CLI_NO_RELAUNCH": "true", "NO_COLOR": "1"}
     logs = (".gemini/tmp/*/chats/*.json*",)
+    leftovers: tuple[str, ...] = ()
 
     def wire(self, config: AgentConfig) -> Wire:
         """`generateContent`."""
@@ -71,7 +72,9 @@ class GeminiCli:
         steps, used = Steps(), Usage()
         for message in messages.values():
             if message["type"] == "user":
-                steps.said("user", _text(message.get("content")), message.get("timestamp"))
+                text = _text(message.get("content"))
+                source = "system" if text.startswith("<session_context>") else "user"
+                steps.said(source, text, message.get("timestamp"))
                 continue
             metrics = _metrics(as_dict(message.get("tokens")))
             thoughts = [as_text(as_dict(one).get("description")) for one in as_list(message.get("thoughts"))]

@@ -27,6 +27,7 @@ class Goose:
     probe = ("--version",)
     quiet: Mapping[str, str] = {"GOOSE_DISABLE_KEYRING": "1", "GOOSE_TELEMETRY_ENABLED": "false"}
     logs: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
 
     def wire(self, config: AgentConfig) -> Wire:
         """Chat completions, or Messages where the configuration says `api = "anthropic"`."""

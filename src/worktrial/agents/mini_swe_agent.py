@@ -34,6 +34,7 @@ class MiniSweAgent:
         "LITELLM_TELEMETRY": "False",
     }
     logs = (_TRAJECTORY,)
+    leftovers: tuple[str, ...] = ()
 
     def wire(self, config: AgentConfig) -> Wire:
         """Chat completions, or Messages where the configuration says `api = "anthropic"`."""

@@ -33,6 +33,7 @@ class OpenCode:
         "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
     }
     logs: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
 
     def wire(self, config: AgentConfig) -> Wire:
         """Chat completions, or Messages where the configuration says `api = "anthropic"`."""

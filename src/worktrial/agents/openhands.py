@@ -13,12 +13,18 @@ from worktrial.agents.real.logs import Steps, as_dict, as_list, as_text, parsed
 from worktrial.formats.run import AgentConfig
 
 
+_LONGEST_ARGUMENT = 120_000
+"""Bytes: Linux takes no argument of 128 KiB or more. From a file, a prompt comes with words of OpenHands around it."""
+
+
 class OpenHands:
-    """`openhands --headless`. It reads its prompt from a file."""
+    """`openhands --headless`."""
 
     name = "openhands"
     title = "OpenHands"
-    package = Package("pip", "openhands", "1.16.0", requirement="{name}=={version}", python=">=3.12,<3.14")
+    package = Package(
+        "pip", "openhands", "1.16.0", requirement="{name}=={version}", built=("func-timeout",), python=">=3.12,<3.14"
+    )
     context_file = "AGENTS.md"
     mcp = True
     probe = ("--version",)
@@ -29,6 +35,7 @@ class OpenHands:
         "DO_NOT_TRACK": "1",
     }
     logs = (".openhands/conversations/*/events/event-*.json",)
+    leftovers: tuple[str, ...] = ()
 
     def wire(self, config: AgentConfig) -> Wire:
         """Chat completions, or Messages where the configuration says `api = "anthropic"`."""
@@ -40,8 +47,13 @@ class OpenHands:
 
     def launch(self, ask: Ask) -> Launch:
         """Headless, it approves all actions itself."""
-        flags = ("--headless", "--json", "--override-with-envs", "-f", f"{HOME}/.worktrial/prompt.md")
-        written = {".worktrial/prompt.md": PROMPT}
+        flags = ["--headless", "--json", "--override-with-envs"]
+        written = {}
+        if len(ask.prompt.encode()) < _LONGEST_ARGUMENT:
+            flags += ["-t", PROMPT]
+        else:
+            flags += ["-f", f"{HOME}/.worktrial/prompt.md"]
+            written[".worktrial/prompt.md"] = PROMPT
         if ask.config.mcp:
             written[".openhands/mcp.json"] = json.dumps({
                 "mcpServers": {

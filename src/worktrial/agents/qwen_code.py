@@ -25,6 +25,7 @@ class QwenCode:
     probe = ("--version",)
     quiet: Mapping[str, str] = {"QWEN_CODE_NO_RELAUNCH": "true", "NO_COLOR": "1"}
     logs = (".qwen/projects/*/chats/*.jsonl",)
+    leftovers: tuple[str, ...] = ()
 
     def wire(self, config: AgentConfig) -> Wire:
         """Chat completions."""
@@ -41,6 +42,8 @@ class QwenCode:
             "general": {"enableAutoUpdate": False, "disableAutoUpdate": True},
             "privacy": {"usageStatisticsEnabled": False},
             "telemetry": {"enabled": False},
+            # What it would learn for a next session dies with the sandbox, and costs a conversation of its own.
+            "memory": {"enableManagedAutoMemory": False},
             "mcpServers": mcp_servers(ask.config),
         }
         return Launch(

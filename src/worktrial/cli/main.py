@@ -19,6 +19,7 @@ _COMMANDS = {
     "grade": "Grade the trials of a run again.",
     "report": "Write a static report of a run.",
     "demo": "Do all of it in one go, with no key and no model.",
+    "agents": "List the agents there are, and install them.",
     "doctor": "Check what this machine has and name the remedy for what is missing.",
 }
 

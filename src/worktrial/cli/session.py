@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from worktrial import agents
 from worktrial.agents.prices import price_known
 from worktrial.agents.protocol import Budget
+from worktrial.agents.real.attempt import Real
 from worktrial.cli.output import print_funnel, talk
 from worktrial.cli.progress import Work, seconds, working
 from worktrial.curate.bench import Settings
@@ -129,7 +130,8 @@ class Campaign:
         """Do all trials that are not done. Raises `UsageError` when the request does not fit what is there."""
         loaded = {config.name: (agents.load(config), config) for config in self._request.agents}
         check_budget(self._request)
-        resumed = start_or_resume(self._run, self._request, make_lock(self._suite, self._sandbox.tier))
+        versions = {name: agent.version for name, (agent, _) in loaded.items() if isinstance(agent, Real)}
+        resumed = start_or_resume(self._run, self._request, make_lock(self._suite, self._sandbox.tier, versions))
         self._note("resumed" if resumed else "started")
         trials = in_order(self._run.trial_dirs())
         budget = Budget(self._request.budget_usd, _spent(trials))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from worktrial.agents import context_file
+from worktrial.agents.context_files import switched
 from worktrial.agents.protocol import Agent, Attempt, Budget, Gateway, Outcome
 from worktrial.errors import EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError
 from worktrial.formats.base import now
@@ -76,7 +79,7 @@ class Attempts:
         workspace = await self._sandbox.open((repository, environment.additions, layer.files), self._limits)
         try:
             workspace_s = clock.lap()
-            outcome = await self._attempt(agent, task, workspace, environment, trial_dir)
+            outcome = await self._attempt(agent, config, task, workspace, environment, trial_dir)
             agent_s = clock.lap()
             patch = await self._patch(workspace, layer, environment, task)
         finally:
@@ -105,7 +108,13 @@ class Attempts:
         )
 
     async def _attempt(
-        self, agent: Agent, task: Task, workspace: Workspace, environment: BuiltEnvironment, trial_dir: TrialDir
+        self,
+        agent: Agent,
+        config: AgentConfig,
+        task: Task,
+        workspace: Workspace,
+        environment: BuiltEnvironment,
+        trial_dir: TrialDir,
     ) -> Outcome:
         active = load(task.language).activation(environment, workspace)
         attempt = Attempt(
@@ -120,11 +129,12 @@ class Attempts:
             solution=lambda: self._suite.patch(task.id, "solution"),
             gateway=self._gateway,
         )
-        try:
-            async with asyncio.timeout(self._limits.timeout_s + _GRACE_S):
-                return await agent.attempt(attempt)
-        except TimeoutError:
-            return Outcome(ended="timeout", cause="timeout", detail="the agent did not stop at its time limit")
+        async with switched(attempt, config.context, context_file(config.kind)) as prompt:
+            try:
+                async with asyncio.timeout(self._limits.timeout_s + _GRACE_S):
+                    return await agent.attempt(replace(attempt, prompt=prompt))
+            except TimeoutError:
+                return Outcome(ended="timeout", cause="timeout", detail="the agent did not stop at its time limit")
 
     async def _patch(self, workspace: Workspace, layer: TreeLayer, environment: BuiltEnvironment, task: Task) -> bytes:
         tree = await read_tree(workspace, self._git, layer, environment.additions)

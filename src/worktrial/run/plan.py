@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from os import cpu_count
 
@@ -20,8 +20,8 @@ _MAY_CHANGE = {"budget_usd"}
 """Settings of a run that may differ when it is resumed: they do not change what a trial is."""
 
 
-def make_lock(suite: Suite, tier: str) -> RunLock:
-    """Return what this machine would run with now."""
+def make_lock(suite: Suite, tier: str, agents: Mapping[str, str]) -> RunLock:
+    """Return what this machine would run with now; `agents` are the versions of their programs by name."""
     try:
         prices = f"genai-prices {version('genai-prices')}"
     except PackageNotFoundError:
@@ -34,6 +34,7 @@ def make_lock(suite: Suite, tier: str) -> RunLock:
         machine=f"{sys.platform} {platform.release()} {platform.machine()}, {cpu_count()} processors",
         suite_digest=suite.digest(),
         prices=prices,
+        agents=dict(agents),
         started_at=now(),
     )
 
@@ -63,7 +64,7 @@ def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
             cause=f"these differ: {', '.join(changed)}",
             hint="choose another folder with --out, or ask for the same to resume it",
         )
-    for name, what in (("suite_digest", "the suite"), ("sandbox", "the isolation")):
+    for name, what in (("suite_digest", "the suite"), ("sandbox", "the isolation"), ("agents", "the version of an agent")):
         if getattr(lock_before, name) != getattr(lock, name):
             raise UsageError(
                 f"{what} is not what the run in {run.path} was started with",

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from worktrial.agents.context_files import switched
 from worktrial.agents.metered import Metered, merge, totals, usage
 from worktrial.agents.protocol import Attempt, Endpoint, Outcome
 from worktrial.agents.real.contract import CAPTURED, Ask, Heard, Installed, Launch, RealAgent
@@ -25,7 +24,7 @@ from worktrial.formats.trajectory import AgentInfo, Step, Trajectory
 from worktrial.sandboxes.protocol import Command, Finished, Mount
 from worktrial.store.files import write_bytes
 
-_COLLECT_S = 120.0
+_COLLECT_S = 20.0
 _MAX_MEMBERS = 2000
 
 
@@ -52,14 +51,10 @@ class Real:
         except AgentError as error:
             return Outcome("infrastructure", cause="agent_changed", detail=str(error), version=self.version)
         async with attempt.gateway.endpoint(attempt.trial, self.config) as endpoint:
-            async with switched(attempt, self.config.context, self.agent.context_file) as context:
-                prompt = attempt.prompt
-                if context and not self.agent.context_file:
-                    prompt = f"{context.rstrip()}\n\n{prompt}"
-                ask = Ask(self.config, installed, prompt, endpoint.token)
-                finished = await self._run(attempt, ask, endpoint)
+            ask = Ask(self.config, installed, attempt.prompt, endpoint.token)
+            finished = await self._run(attempt, ask, endpoint)
             write_bytes(attempt.logs / "agent.log", finished.output)
-            logs = await _collect(attempt, self.agent.logs)
+            logs = await _collect(attempt, self.agent)
             return self._outcome(attempt, finished, logs, endpoint.metered())
 
     async def _run(self, attempt: Attempt, ask: Ask, endpoint: Endpoint) -> Finished:
@@ -116,12 +111,6 @@ def _check(agent: RealAgent, config: AgentConfig) -> None:
     for mount in config.mounts:
         if not Path(mount).is_absolute() or not Path(mount).exists():
             raise UsageError(f"agent {config.name} mounts {mount}, which is not there", hint="mounts are absolute paths")
-    if config.context not in ("keep", "none") and not Path(config.context).is_file():
-        raise UsageError(
-            f"the context file of agent {config.name} is not there",
-            cause=config.context,
-            hint='context is "keep", "none", or the path of a file',
-        )
 
 
 def _spec(launch: Launch, ask: Ask, endpoint: Endpoint, env: Mapping[str, str]) -> bytes:
@@ -138,14 +127,14 @@ def _spec(launch: Launch, ask: Ask, endpoint: Endpoint, env: Mapping[str, str]) 
     return json.dumps(spec).encode()
 
 
-async def _collect(attempt: Attempt, globs: tuple[str, ...]) -> dict[str, bytes]:
-    """Return the agent's own logs by path below the home, and keep them beside its output."""
+async def _collect(attempt: Attempt, agent: RealAgent) -> dict[str, bytes]:
+    """Return the agent's own logs by path below the home, keep them beside its output, and remove its leftovers."""
     finished = await attempt.workspace.run(
         Command(
             inside("launch.py", "collect"),
             timeout_s=_COLLECT_S,
             env=attempt.env,
-            stdin=json.dumps({"globs": [*globs, CAPTURED]}).encode(),
+            stdin=json.dumps({"globs": [*agent.logs, CAPTURED], "remove": agent.leftovers}).encode(),
             mounts=tuple(dict.fromkeys([*attempt.mounts, *inside_mounts()])),
             report=True,
         )

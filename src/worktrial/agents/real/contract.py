@@ -38,6 +38,8 @@ class Package:
     """What the package's client is told; `{arch}` is `x64` or `arm64`."""
     beside: tuple[str, ...] = ()
     """Further packages that it needs and does not declare."""
+    built: tuple[str, ...] = ()
+    """Packages without a wheel, which are built: their code runs while installing, in the sandbox."""
     node: int = 0
     """Least major version of the Node that has to be there to run it; 0: none is needed."""
     python: str = ""
@@ -115,6 +117,8 @@ class RealAgent(Protocol):
     """Variables that turn off what it sends home, its updates and its questions."""
     logs: tuple[str, ...]
     """Globs, below the home, of the files `read` wants."""
+    leftovers: tuple[str, ...]
+    """Globs, below the repository's root, of what it puts there for itself whatever it is told: no part of its work."""
 
     def wire(self, config: AgentConfig) -> Wire:
         """Return what it will speak to the gateway."""

@@ -30,7 +30,7 @@ def on_path(agent: RealAgent) -> Installed:
         done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AgentError(f"{program} does not start", cause=str(error)) from error
-    said = re.search(r"\d+\.\d+\.\d+\S*", done.stdout + done.stderr)
+    said = re.search(r"\d+\.\d+\.\d+[\w+-]*", done.stdout + done.stderr)
     return Installed(said[0] if said else "unknown", program.parent, None, outside_of_usr(Mount(program)))
 
 

@@ -235,8 +235,9 @@ async def _pip_install(
     venv = str(part / "venv")
     # Relocatable, as the folder is renamed when it is whole.
     await uv("venv", "--quiet", "--relocatable", "--python", str(interpreter.path), venv)
-    # Wheels only: to build a package is to run its code.
-    flags = ("--quiet", "--no-build", "--compile-bytecode", "--python", f"{venv}/bin/python")
+    # Wheels only, but for packages known to have none: to build one is to run its code.
+    wheels = ("--only-binary", ":all:", *(word for name in package.built for word in ("--no-binary", name)))
+    flags = ("--quiet", *wheels, "--compile-bytecode", "--python", f"{venv}/bin/python")
     await uv("pip", "install", *flags, *requirements)
     listed = await uv("pip", "freeze", "--quiet", "--python", f"{venv}/bin/python")
     return sorted(line for line in listed.decode("utf-8", "replace").splitlines() if "==" in line)
@@ -256,7 +257,7 @@ async def _probe(workspace: Workspace, agent: RealAgent, installed: Installed) -
             cause=_last_line(text) or finished.ended,
             hint="another version may: worktrial agents install NAME@VERSION",
         )
-    said = re.search(r"\d+\.\d+\.\d+\S*", text)
+    said = re.search(r"\d+\.\d+\.\d+[\w+-]*", text)
     return said[0] if said else ""
 
 
@@ -279,7 +280,7 @@ _COMPLAINTS = (
     (r"ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|ECONNRESET|dns error|error sending request|failed to fetch",
      "the registry was not reached: check the network, or the proxy and registry of npm's and uv's configuration"),
     (r"ENOSPC|no space left", "free some disk, or set WORKTRIAL_CACHE to another one"),
-    (r"no-build|building source distributions is disabled", "one of its packages has no wheel for this machine"),
+    (r"no usable wheels|no wheels", "one of its packages has no wheel for this machine"),
 )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ current folder, and ends with its exit code. `@URL@`, `@HOME@` and `@ROOT@` stan
 the current folder; an argument, a file or the standard input that is `@PROMPT@` stands for the prompt, which is never
 itself searched.
 
-`launch.py collect` reads `globs` (below the home) and writes the files that match, as a tar, to the report.
+`launch.py collect` reads `globs` (below the home) and writes the files that match, as a tar, to the report; and it
+removes what matches `remove` (below the current folder).
 
 Python 3.8 or newer, nothing but the standard library.
 """
@@ -15,6 +16,7 @@ Python 3.8 or newer, nothing but the standard library.
 import io
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -159,6 +161,12 @@ def collect(spec):
             info = os.lstat(path)
             if stat.S_ISREG(info.st_mode):
                 found[str(path.relative_to(home))] = info.st_size
+    for pattern in spec["remove"]:
+        for path in Path(".").glob(pattern):
+            if path.is_symlink() or path.is_file():
+                path.unlink()
+            else:
+                shutil.rmtree(str(path), ignore_errors=True)
     left = MAX_TOTAL
     with socket.socket(fileno=int(os.environ["WORKTRIAL_REPORT_FD"])) as report:
         stream = report.makefile("wb")
