@@ -17,6 +17,7 @@ _AGENTS = {
     "oracle": "worktrial.agents.oracle:Oracle",
     "nop": "worktrial.agents.nop:Nop",
     "basic": "worktrial.agents.basic:Basic",
+    "ide": "worktrial.agents.ide:Ide",
     "command": "worktrial.agents.command:CommandAgent",
 }
 _REAL = {

@@ -11,7 +11,12 @@ from typing import Protocol
 from worktrial.agents.metered import Metered
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.trajectory import Trajectory
+<<<<<<< HEAD
 from worktrial.formats.trial import ToolUse, TrialEnd, Usage
+=======
+from worktrial.formats.trial import TrialEnd, Usage
+from worktrial.languages.protocol import Checks
+>>>>>>> main
 from worktrial.sandboxes.protocol import Mount, Workspace
 
 
@@ -74,6 +79,8 @@ class Attempt:
     budget: Budget
     logs: Path
     """Folder for what the agent prints; made already."""
+    checks: Checks
+    """The project's own tests, diagnostics, lint, format and build."""
     solution: Callable[[], bytes]
     """The landed change as a patch. Only the oracle calls it."""
     gateway: Gateway | None = None
@@ -92,9 +99,14 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     steps: int = 0
     tool_calls: Mapping[str, int] = field(default_factory=dict)
+<<<<<<< HEAD
     tool_use: ToolUse | None = None
     version: str = ""
     """Of the program, where it has one of its own."""
+=======
+    served_by: Mapping[str, int] = field(default_factory=dict)
+    """Calls about code by tool and the layer that served them, `definition/language_server`."""
+>>>>>>> main
     trajectory: Trajectory | None = None
 
 

@@ -16,7 +16,7 @@ from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.task import Task
 from worktrial.formats.trial import Timings, Trial
 from worktrial.languages import load
-from worktrial.languages.protocol import BuiltEnvironment
+from worktrial.languages.protocol import BuiltEnvironment, ReadFile
 from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer
 from worktrial.sandboxes.protocol import Sandbox, Workspace
 from worktrial.store.files import write_bytes, writing
@@ -98,8 +98,12 @@ class Attempts:
             detail=outcome.detail,
             usage=outcome.usage,
             tool_calls=dict(outcome.tool_calls),
+<<<<<<< HEAD
             tool_use=outcome.tool_use,
             agent_version=outcome.version,
+=======
+            served_by=dict(outcome.served_by),
+>>>>>>> main
             steps=outcome.steps,
             timings=Timings(workspace_s=workspace_s, agent_s=agent_s, patch_s=clock.lap()),
             sandbox=workspace.tier,
@@ -116,7 +120,8 @@ class Attempts:
         environment: BuiltEnvironment,
         trial_dir: TrialDir,
     ) -> Outcome:
-        active = load(task.language).activation(environment, workspace)
+        language = load(task.language)
+        active = language.activation(environment, workspace)
         attempt = Attempt(
             trial=f"{trial_dir.agent}/{task.id}/{trial_dir.n}",
             prompt=self._suite.prompt(task.id),
@@ -126,6 +131,7 @@ class Attempts:
             limits=self._limits,
             budget=self._budget,
             logs=trial_dir.logs,
+            checks=language.checks(self._reader(task), active.env["PATH"]),
             solution=lambda: self._suite.patch(task.id, "solution"),
             gateway=self._gateway,
         )
@@ -135,6 +141,13 @@ class Attempts:
                     return await agent.attempt(replace(attempt, prompt=prompt))
             except TimeoutError:
                 return Outcome(ended="timeout", cause="timeout", detail="the agent did not stop at its time limit")
+
+    def _reader(self, task: Task) -> ReadFile:
+        def read(path: str) -> str | None:
+            blob = self._git.blob(task.base_tree, path)
+            return None if blob is None else blob.decode("utf-8", "replace")
+
+        return read
 
     async def _patch(self, workspace: Workspace, layer: TreeLayer, environment: BuiltEnvironment, task: Task) -> bytes:
         tree = await read_tree(workspace, self._git, layer, environment.additions)

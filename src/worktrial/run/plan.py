@@ -12,6 +12,7 @@ from worktrial import __version__
 from worktrial.errors import UsageError
 from worktrial.formats.base import now
 from worktrial.formats.run import RunLock, RunRequest
+from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.git import Git
 from worktrial.store.run import RunDir, TrialDir
 from worktrial.store.suite import Suite
@@ -20,7 +21,7 @@ _MAY_CHANGE = {"budget_usd"}
 """Settings of a run that may differ when it is resumed: they do not change what a trial is."""
 
 
-def make_lock(suite: Suite, tier: str, agents: Mapping[str, str]) -> RunLock:
+def make_lock(suite: Suite, sandbox: Sandbox, agents: Mapping[str, str]) -> RunLock:
     """Return what this machine would run with now; `agents` are the versions of their programs by name."""
     try:
         prices = f"genai-prices {version('genai-prices')}"
@@ -30,7 +31,8 @@ def make_lock(suite: Suite, tier: str, agents: Mapping[str, str]) -> RunLock:
         worktrial=__version__,
         python=platform.python_version(),
         git=Git(suite.store).text("--version").removeprefix("git version "),
-        sandbox=tier,
+        sandbox=sandbox.tier,
+        sandbox_detail=sandbox.detail,
         machine=f"{sys.platform} {platform.release()} {platform.machine()}, {cpu_count()} processors",
         suite_digest=suite.digest(),
         prices=prices,

@@ -87,6 +87,7 @@ class Namespaces:
     """Sandboxes made of namespaces, by `unshare`, `nsenter` and `bwrap`."""
 
     tier = "namespaces"
+    detail = "bubblewrap; limits by rlimits and a look at what is used"
 
     def __init__(self) -> None:
         self._mountpoint = cache_dir() / "mnt"

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Bounds:
     output_mib: int
 
 
-class _Capture:
+class Capture:
     """The beginning and the end of a stream, and how long it was."""
 
     def __init__(self, keep: int) -> None:
@@ -48,6 +48,7 @@ class _Capture:
         self.total = 0
 
     def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
         self.total += len(data)
         room = self._half - len(self._head)
         if room > 0:
@@ -58,6 +59,7 @@ class _Capture:
             del self._tail[: -self._half]
 
     def value(self) -> bytes:
+        """Return what was kept, and in the middle how much was not."""
         tail = bytes(self._tail[-self._half :])
         cut = self.total - len(self._head) - len(tail)
         if cut > 0:
@@ -74,13 +76,16 @@ async def run_process(
     report: bool = False,
     cwd: Path | None = None,
     marker: str = "",
+    ask: Ask | None = None,
+    reaper: bool = False,
 ) -> Finished:
     """Run `argv` within `bounds` and return how it ended; every descendant is dead by then.
 
     `marker` (`NAME=VALUE`, a variable of `env`) finds descendants that cut themselves loose, for want of a pid
-    namespace. Raises `SandboxError` when it could not be started.
+    namespace; `ask` is called now and then for a further reason to end it; a `reaper` kills all below it itself when
+    told to end. Raises `SandboxError` when it could not be started.
     """
-    read_end, write_end = _one_way() if report else (-1, -1)
+    read_end, write_end = one_way() if report else (-1, -1)
     started = time.monotonic()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -101,11 +106,11 @@ async def run_process(
     finally:
         if report:
             os.close(write_end)
-    watched = _Watched(process, bounds, marker)
-    streams = [asyncio.create_task(watched.feed(stdin)), asyncio.create_task(watched.read_output())]
+    watched = Watched(process, bounds, marker, ask, reaper=reaper)
+    streams = [asyncio.create_task(watched.feed(stdin)), asyncio.create_task(watched.read_output(process.stdout))]
     reported = bytearray()
     if report:
-        streams.append(asyncio.create_task(_read_report(read_end, reported)))
+        streams.append(asyncio.create_task(read_report(read_end, reported)))
     try:
         await watched.wait()
         wall_s = time.monotonic() - started
@@ -124,14 +129,27 @@ async def run_process(
     return Finished(watched.ended, code, watched.output.value(), bytes(reported), wall_s)
 
 
-class _Watched:
+Ask = Callable[[], Ended | None]
+
+
+class Watched:
     """A running process, its captured output, and what put an end to it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, bounds: Bounds, marker: str) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        bounds: Bounds,
+        marker: str,
+        ask: Ask | None = None,
+        *,
+        reaper: bool = False,
+    ) -> None:
+        self.ask = ask
+        self.reaper = reaper
         self.process = process
         self.bounds = bounds
         self.marker = marker
-        self.output = _Capture(_KEPT_OUTPUT)
+        self.output = Capture(_KEPT_OUTPUT)
         self.ended: Ended = "completed"
 
     async def feed(self, data: bytes) -> None:
@@ -144,12 +162,11 @@ class _Watched:
             await stdin.drain()
         stdin.close()
 
-    async def read_output(self) -> None:
+    async def read_output(self, stream: asyncio.StreamReader | None) -> None:
         """Read what the process prints until its last holder closes the stream, or there is too much."""
-        stdout = self.process.stdout
-        if stdout is None:
+        if stream is None:
             return
-        while data := await stdout.read(65536):
+        while data := await stream.read(65536):
             self.output.feed(data)
             if self.output.total > self.bounds.output_mib * 1024 * 1024:
                 self.stop("output_flood")
@@ -179,6 +196,8 @@ class _Watched:
             self.stop("process_flood")
         elif sum(map(_resident_bytes, pids)) > self.bounds.memory_mib * 1024 * 1024:
             self.stop("out_of_memory")
+        elif self.ask is not None and (why := self.ask()) is not None:
+            self.stop(why)
 
     def stop(self, why: Ended) -> None:
         """End the process and remember why; the first reason counts."""
@@ -188,7 +207,12 @@ class _Watched:
 
     def kill(self) -> None:
         """Kill the process's group and every descendant that left it. Harmless when all are dead."""
-        strays = descendants(self.process.pid) if self.process.returncode is None else []
+        running = self.process.returncode is None
+        if running and self.reaper:
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                self.process.send_signal(number)
+            return
+        strays = descendants(self.process.pid) if running else []
         strays += marked(self.marker) if self.marker else []
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -197,7 +221,7 @@ class _Watched:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _one_way() -> tuple[int, int]:
+def one_way() -> tuple[int, int]:
     """Return the reading and the writing end of a stream.
 
     A pipe will not do: whoever holds its writing end can open it for reading through /proc and take back what was
@@ -241,7 +265,8 @@ async def end(process: asyncio.subprocess.Process) -> None:
     process._transport.close()  # type: ignore[attr-defined]
 
 
-async def _read_report(handle: int, into: bytearray) -> None:
+async def read_report(handle: int, into: bytearray) -> None:
+    """Read a report to its end, as much of it as is kept; closes `handle`."""
     with socket.socket(fileno=handle) as end_of_ours:
         end_of_ours.setblocking(False)
         with contextlib.suppress(ConnectionResetError):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from worktrial.errors import SandboxError, UsageError
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.git import last_line
-
-TIERS = ("auto", "namespaces", "none")
-"""What `--sandbox` takes."""
 
 NONE_MEANS = (
     "none: repository code, tests and agents run as you, with your files, keys and network in reach; "
@@ -22,11 +21,35 @@ NONE_MEANS = (
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether namespaces work here, and if not, why and what to do about it."""
+    """Whether a kind of isolation works here, and if not, why and what to do about it."""
 
     works: bool
     cause: str = ""
     hint: str = ""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A kind of isolation; its module is loaded when it is asked for."""
+
+    tier: str
+    module: str
+    sandbox: str
+    """Name in `module` of what makes a `Sandbox`; raises `SandboxError`. `probe` there tries it for real."""
+    arguments: tuple[str, ...] = ()
+    """Given to both."""
+
+
+BACKENDS = (
+    Backend("namespaces", "worktrial.sandboxes.namespaces", "Namespaces"),
+    Backend("podman", "worktrial.sandboxes.oci", "Oci", ("podman",)),
+    Backend("docker", "worktrial.sandboxes.oci", "Oci", ("docker",)),
+    Backend("landlock", "worktrial.sandboxes.landlock", "Landlock"),
+)
+"""The strongest first. `none` is not among them: it is never taken unless it is named."""
+
+TIERS = ("auto", *(backend.tier for backend in BACKENDS), "none")
+"""What `--sandbox` takes."""
 
 
 def choose(name: str) -> Sandbox:
@@ -40,16 +63,43 @@ def choose(name: str) -> Sandbox:
         return Unconfined()
     if name not in TIERS:
         raise UsageError(f"unknown sandbox {name!r}", hint=f"there are: {', '.join(TIERS)}")
-    probe = probe_namespaces()
-    if not probe.works:
+    failed = []
+    for backend, probe in _tried(name):
+        if probe.works:
+            made: Sandbox = getattr(import_module(backend.module), backend.sandbox)(*backend.arguments)
+            return made
+        failed.append((backend.tier, probe))
+    risk = f"or accept the risk with --sandbox none ({NONE_MEANS})"
+    if name != "auto":
         raise SandboxError(
-            "no isolation works on this machine, and untrusted code is not run without",
-            cause=probe.cause,
-            hint=f"{probe.hint}; or accept the risk with --sandbox none ({NONE_MEANS})",
+            f"the isolation {name!r} does not work on this machine",
+            cause=failed[0][1].cause,
+            hint=f"{failed[0][1].hint}; or let worktrial choose with --sandbox auto; {risk}",
         )
-    from worktrial.sandboxes.namespaces import Namespaces
+    raise SandboxError(
+        "no isolation works on this machine, and untrusted code is not run without",
+        cause="; ".join(f"{tier}: {probe.cause}" for tier, probe in failed),
+        hint=f"{failed[0][1].hint}; {risk}",
+    )
 
-    return Namespaces()
+
+def _tried(name: str) -> Iterator[tuple[Backend, Probe]]:
+    for backend in BACKENDS:
+        if name in ("auto", backend.tier):
+            yield backend, probe(backend)
+
+
+def probe(backend: Backend) -> Probe:
+    """Try a kind of isolation for real."""
+    if backend.tier == "namespaces":
+        return probe_namespaces()
+    try:
+        found: Probe = import_module(backend.module).probe(*backend.arguments)
+    except ModuleNotFoundError as error:
+        if error.name != backend.module:
+            raise
+        return Probe(False, "this version of worktrial has no containers", "take another with --sandbox")
+    return found
 
 
 def probe_namespaces() -> Probe:
