@@ -100,7 +100,7 @@ class Codex:
 def _item(steps: Steps, item: dict[str, Any], at: object, answered: bool) -> bool:
     """Add one item; return whether the step it went to is still open for more of the same answer."""
     kind = item.get("type")
-    if kind == "message" and item.get("role") == "assistant" or kind == "reasoning" or str(kind).endswith("_call"):
+    if (kind == "message" and item.get("role") == "assistant") or kind == "reasoning" or str(kind).endswith("_call"):
         if not answered:
             steps.replied(at=at)
         if kind == "message":

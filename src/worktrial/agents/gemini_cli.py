@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from worktrial.agents.real.contract import PROMPT, URL, Ask, Heard, Launch, Package, Wire
-from worktrial.agents.real.logs import Steps, as_count, as_dict, as_list, as_text, files, json_lines, parsed
+from worktrial.agents.real.logs import Steps, as_count, as_dict, as_list, as_text, json_lines, parsed
 from worktrial.formats.run import AgentConfig
 from worktrial.formats.trajectory import StepMetrics
 from worktrial.formats.trial import Usage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal
 
 from worktrial.formats.trajectory import FinalMetrics, Step, StepMetrics, ToolCall
@@ -125,9 +126,9 @@ def _pairs(steps: Sequence[Step], turns: Sequence[Request]) -> dict[int, int]:
             anchors.append((position, turn))
     anchors.append((len(steps), len(turns)))
     found = dict(anchors[1:-1])
-    for (step, turn), (next_step, next_turn) in zip(anchors, anchors[1:], strict=False):
-        if next_step - step == next_turn - turn:
-            found.update(zip(range(step + 1, next_step), range(turn + 1, next_turn), strict=True))
+    for (i, j), (next_i, next_j) in pairwise(anchors):
+        if next_i - i == next_j - j:
+            found.update(zip(range(i + 1, next_i), range(j + 1, next_j), strict=True))
     return found
 
 

@@ -12,7 +12,6 @@ from worktrial.agents.real.contract import HOME, PROMPT, URL, Ask, Heard, Launch
 from worktrial.agents.real.logs import Steps, as_dict, as_list, as_text, parsed
 from worktrial.formats.run import AgentConfig
 
-
 _LONGEST_ARGUMENT = 120_000
 """Bytes: Linux takes no argument of 128 KiB or more. From a file, a prompt comes with words of OpenHands around it."""
 

@@ -11,12 +11,8 @@ from typing import Protocol
 from worktrial.agents.metered import Metered
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.trajectory import Trajectory
-<<<<<<< HEAD
 from worktrial.formats.trial import ToolUse, TrialEnd, Usage
-=======
-from worktrial.formats.trial import TrialEnd, Usage
 from worktrial.languages.protocol import Checks
->>>>>>> main
 from worktrial.sandboxes.protocol import Mount, Workspace
 
 
@@ -58,8 +54,11 @@ class Endpoint:
 class Gateway(Protocol):
     """Whatever opens endpoints: the gateway, or a scripted model server in tests."""
 
-    def endpoint(self, trial: str, config: AgentConfig) -> AbstractAsyncContextManager[Endpoint]:
-        """Open an endpoint for one attempt at the trial `agent/task/n`. Raises `InfrastructureError`."""
+    def endpoint(self, trial: str, config: AgentConfig, folder: Path) -> AbstractAsyncContextManager[Endpoint]:
+        """Open an endpoint for one attempt at the trial `agent/task/n`; its record goes into `folder`.
+
+        Raises `InfrastructureError`.
+        """
         ...
 
 
@@ -99,14 +98,11 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     steps: int = 0
     tool_calls: Mapping[str, int] = field(default_factory=dict)
-<<<<<<< HEAD
     tool_use: ToolUse | None = None
     version: str = ""
     """Of the program, where it has one of its own."""
-=======
     served_by: Mapping[str, int] = field(default_factory=dict)
     """Calls about code by tool and the layer that served them, `definition/language_server`."""
->>>>>>> main
     trajectory: Trajectory | None = None
 
 

@@ -59,11 +59,15 @@ _EDITS = frozenset(
 _SEARCHES = frozenset(("grep", "egrep", "fgrep", "rg", "ag", "ack", "find", "fd", "fdfind", "locate", "ast-grep", "sg"))
 _READS = frozenset(
     ("cat", "head", "tail", "less", "more", "nl", "bat", "ls", "tree", "wc", "stat", "file", "sed", "awk", "cut",
-     "diff", "cmp", "hexdump", "xxd", "od", "strings", "jq", "yq", "column", "pwd", "du", "readlink", "realpath", "sort",
-     "uniq", "tac", "zcat")
+     "diff", "cmp", "hexdump", "xxd", "od", "strings", "jq", "yq", "column", "pwd", "du", "readlink", "realpath",
+     "sort", "uniq", "tac", "zcat")
 )  # fmt: skip
-_WRAPPERS = frozenset(("sudo", "env", "time", "nice", "nohup", "stdbuf", "command", "exec", "xargs", "then", "do", "else"))
-_RUNNERS = frozenset(("uv", "poetry", "pipenv", "hatch", "pdm", "rye", "bundle", "npx", "pnpx", "bunx", "dotenv", "xvfb-run"))
+_WRAPPERS = frozenset(
+    ("sudo", "env", "time", "nice", "nohup", "stdbuf", "command", "exec", "xargs", "then", "do", "else")
+)
+_RUNNERS = frozenset(
+    ("uv", "poetry", "pipenv", "hatch", "pdm", "rye", "bundle", "npx", "pnpx", "bunx", "dotenv", "xvfb-run")
+)
 _SUBCOMMANDS: dict[str, dict[str, ToolKind]] = {
     "git": {
         **dict.fromkeys(("grep", "ls-files"), "search"),
@@ -90,14 +94,16 @@ _SUBCOMMANDS: dict[str, dict[str, ToolKind]] = {
     "uv": {"build": "validate"},
 }
 """By program and the first word after its options."""
-_TASK_RUNNERS = frozenset(("npm", "yarn", "pnpm", "make", "gmake", "just", "rake", "task", "mvn", "mvnw", "gradle", "gradlew",
-                           "bun", "composer", "inv", "invoke", "ninja", "pdm", "rye", "hatch"))  # fmt: skip
+_TASK_RUNNERS = frozenset(
+    ("npm", "yarn", "pnpm", "make", "gmake", "just", "rake", "task", "mvn", "mvnw", "gradle", "gradlew", "bun",
+     "composer", "inv", "invoke", "ninja", "pdm", "rye", "hatch")
+)  # fmt: skip
 """Programs whose targets are named by the project."""
 _TEST_TARGET = re.compile(r"^(?:.*[:_-])?(?:unit|integration|e2e)?-?(?:tests?|specs?|verify|check)(?:[:_-].*)?$")
 _CHECK_TARGET = re.compile(r"lint|type|build|compile|format.check|static|package|assemble|analy[sz]e")
 _TEST_FILE = re.compile(r"(?:^|/)(?:run_?tests?|test_[^/]*|[^/]*_test|tests?/[^/]*|manage)\.(?:py|sh|js|rb|php|pl)$")
 _INTERPRETER = re.compile(r"^(?:python[\d.]*|pypy3?|node|ruby|php|perl|ts-node|tsx|bash|sh|zsh|dash)$")
-_HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][\w-]*)\1(.*?)\n.*?^\s*\2\s*$", re.S | re.M)
+_HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][\w-]*)\1(.*?)\n.*?^\s*\2\s*$", re.DOTALL | re.MULTILINE)
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 _SEPARATOR = re.compile(r"^[;&|(){}\n]+$")
 _MAX_COMMAND = 20_000
@@ -179,7 +185,7 @@ def _simple_commands(command: str) -> Iterator[list[str]]:
     yield words
 
 
-def _simple_kind(words: list[str]) -> ToolKind:
+def _simple_kind(words: list[str]) -> ToolKind:  # noqa: PLR0911 - a table of cases
     if _writes(words):
         return "edit"
     words = _unwrapped(words)
@@ -199,7 +205,7 @@ def _simple_kind(words: list[str]) -> ToolKind:
     return _by_program(program, rest)
 
 
-def _by_program(program: str, rest: list[str]) -> ToolKind:
+def _by_program(program: str, rest: list[str]) -> ToolKind:  # noqa: PLR0911 - a table of cases
     if program in _TESTS:
         return "run_test"
     if program in _CHECKS:
@@ -245,7 +251,9 @@ def _unwrapped(words: list[str]) -> list[str]:
 def _run_by(program: str, rest: list[str]) -> list[str] | None:
     """Return the command that `uv run` and the like run, or None when they do something else."""
     if program in ("npx", "pnpx", "bunx", "xvfb-run", "dotenv"):
-        return [word for i, word in enumerate(rest) if not word.startswith("-") or i > 0 and not rest[0].startswith("-")]
+        return [
+            word for i, word in enumerate(rest) if not word.startswith("-") or (i > 0 and not rest[0].startswith("-"))
+        ]
     for i, word in enumerate(rest):
         if word in ("run", "exec"):
             inner = rest[i + 1 :]
@@ -279,7 +287,7 @@ def _interpreted(program: str, rest: list[str]) -> ToolKind:
 def _target(program: str, plain: list[str]) -> ToolKind:
     """Return what a target of a project's own is for, by its name."""
     targets = [word for word in plain if word not in ("run", "exec", "run-script", "workspace", "--")]
-    if any(_TEST_TARGET.match(word) for word in targets) or program == "npm" and targets[:1] == ["t"]:
+    if any(_TEST_TARGET.match(word) for word in targets) or (program == "npm" and targets[:1] == ["t"]):
         return "run_test"
     if any(_CHECK_TARGET.search(word) for word in targets):
         return "validate"

@@ -54,7 +54,9 @@ def command(context: click.Context, *, as_json: bool) -> int:
 
 @command.command("install")
 @click.argument("names", nargs=-1, required=True, metavar="NAME[@VERSION]…")
-@click.option("--sandbox", default="auto", show_default=True, help="Isolation to install in: auto, namespaces, or none.")
+@click.option(
+    "--sandbox", default="auto", show_default=True, help="Isolation to install in: auto, namespaces, or none."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was installed as JSON on standard output.")
 def install(names: tuple[str, ...], *, sandbox: str, as_json: bool) -> int:
     """Install agents into worktrial's cache, once per version; all trials share it and none can change it."""
@@ -72,16 +74,24 @@ def install(names: tuple[str, ...], *, sandbox: str, as_json: bool) -> int:
     for agent, version in wanted:
         title = f"{agent.title} {version or agent.package.version}".strip()
         with talk.status(f"{title} …"):
-            receipt = asyncio.run(
-                installing.install(
-                    agent, version, chosen, lambda what, title=title: talk.print(f"{title}: {what}", markup=False)  # type: ignore[misc]
-                )
-            )
+            receipt = asyncio.run(installing.install(agent, version, chosen, _Said(title)))
         talk.print(f"{title}: installed, {receipt.size_mib:.0f} MiB", markup=False)
         done.append(receipt.model_dump(mode="json", exclude={"packages"}))
     if as_json:
         print_json({"installed": done})
     return 0
+
+
+class _Said:
+    """Says what is being done for an agent."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+
+    def __call__(self, what: str) -> None:
+        from worktrial.cli.output import talk
+
+        talk.print(f"{self._title}: {what}", markup=False)
 
 
 def _row(agent: RealAgent) -> _Row:

@@ -94,7 +94,11 @@ def contender(spec: str, configured: dict[str, AgentConfig], overrides: dict[str
             cause=f"there are: {', '.join(known)}",
             hint=f"did you mean {near[0]!r}?" if near else "describe it in worktrial.toml as [agents.NAME]",
         )
-    given = {key: value for key, value in overrides.items() if value is not None} if kind == "basic" or kind in agents.real_kinds() else {}
+    given = (
+        {key: value for key, value in overrides.items() if value is not None}
+        if kind == "basic" or kind in agents.real_kinds()
+        else {}
+    )
     return AgentConfig(name=_safe(spec), kind=kind, model=rest or None, **given)
 
 

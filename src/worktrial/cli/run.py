@@ -12,8 +12,8 @@ import click
 @click.argument("suite", type=click.Path(path_type=Path))
 @click.option(
     "--agent", "specs", multiple=True, required=True, metavar="NAME[:MODEL]",
-    help="oracle, nop, basic:MODEL, command:CMDLINE, one of `worktrial agents` with :MODEL, or a name from worktrial.toml. "
-    "May be given again.",
+    help="oracle, nop, basic:MODEL, command:CMDLINE, one of `worktrial agents` with :MODEL, or a name from "
+    "worktrial.toml. May be given again.",
 )  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--trials", type=click.IntRange(1, 1000), default=1, show_default=True, help="Attempts per task.")
@@ -23,19 +23,12 @@ import click
 @click.option("--timeout", type=click.FloatRange(min=1), default=1800.0, show_default=True, help="Seconds per trial.")
 @click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="Model requests per trial.")
 @click.option("--config", type=click.Path(path_type=Path), help="Instead of ./worktrial.toml.")
-<<<<<<< HEAD
 @click.option("--base-url", help="Of the model server, for NAME:MODEL.")
 @click.option("--api", type=click.Choice(["openai", "anthropic"]), help="What it speaks, for NAME:MODEL.")
 @click.option("--key-env", metavar="VARIABLE", help="Variable that holds the key, for NAME:MODEL.")
-@click.option("--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, or none.")
-=======
-@click.option("--base-url", help="Of the model server, for basic:MODEL.")
-@click.option("--api", type=click.Choice(["openai", "anthropic"]), help="What it speaks, for basic:MODEL.")
-@click.option("--key-env", metavar="VARIABLE", help="Variable that holds the key, for basic:MODEL.")
 @click.option(
     "--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, podman, docker, landlock, none."
 )
->>>>>>> main
 @click.option("--retry-infrastructure", is_flag=True, help="Attempt again what failed for reasons not the agent's.")
 @click.option("--dry-run", is_flag=True, help="Only print the plan: trials, time, cost, and what they can show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")

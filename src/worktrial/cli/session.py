@@ -131,13 +131,9 @@ class Campaign:
         """Do all trials that are not done. Raises `UsageError` when the request does not fit what is there."""
         loaded = {config.name: (agents.load(config), config) for config in self._request.agents}
         check_budget(self._request)
-<<<<<<< HEAD
         versions = {name: agent.version for name, (agent, _) in loaded.items() if isinstance(agent, Real)}
         resumed = start_or_resume(self._run, self._request, make_lock(self._suite, self._sandbox, versions))
-=======
-        resumed = start_or_resume(self._run, self._request, make_lock(self._suite, self._sandbox, versions))
         note_run(self._run)
->>>>>>> main
         self._note("resumed" if resumed else "started")
         trials = in_order(self._run.trial_dirs())
         budget = Budget(self._request.budget_usd, _spent(trials))

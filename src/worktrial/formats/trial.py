@@ -75,15 +75,12 @@ class Trial(Record):
     usage: Usage = Field(default_factory=Usage)
     tool_calls: dict[str, int] = Field(default_factory=dict)
     """Number of calls by tool name; empty for agents that do not say."""
-<<<<<<< HEAD
     tool_use: ToolUse | None = None
     """The same calls by what they were for; None when the agent's calls are not known."""
     agent_version: str = ""
     """Of the agent's program, where it has one of its own."""
-=======
     served_by: dict[str, int] = Field(default_factory=dict)
     """Calls about code by tool and the layer that served them, `definition/language_server`."""
->>>>>>> main
     steps: int = 0
     timings: Timings = Field(default_factory=Timings)
     sandbox: str

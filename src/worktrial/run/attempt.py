@@ -37,6 +37,7 @@ class Attempts:
         scratch: Path,
         limits: TrialLimits,
         budget: Budget,
+        *,
         gateway: Gateway | None = None,
     ) -> None:
         self._suite = suite
@@ -79,7 +80,7 @@ class Attempts:
         workspace = await self._sandbox.open((repository, environment.additions, layer.files), self._limits)
         try:
             workspace_s = clock.lap()
-            outcome = await self._attempt(agent, config, task, workspace, environment, trial_dir)
+            outcome = await self._attempt((agent, config), task, workspace, environment, trial_dir)
             agent_s = clock.lap()
             patch = await self._patch(workspace, layer, environment, task)
         finally:
@@ -98,12 +99,9 @@ class Attempts:
             detail=outcome.detail,
             usage=outcome.usage,
             tool_calls=dict(outcome.tool_calls),
-<<<<<<< HEAD
             tool_use=outcome.tool_use,
             agent_version=outcome.version,
-=======
             served_by=dict(outcome.served_by),
->>>>>>> main
             steps=outcome.steps,
             timings=Timings(workspace_s=workspace_s, agent_s=agent_s, patch_s=clock.lap()),
             sandbox=workspace.tier,
@@ -113,13 +111,13 @@ class Attempts:
 
     async def _attempt(
         self,
-        agent: Agent,
-        config: AgentConfig,
+        contender: tuple[Agent, AgentConfig],
         task: Task,
         workspace: Workspace,
         environment: BuiltEnvironment,
         trial_dir: TrialDir,
     ) -> Outcome:
+        agent, config = contender
         language = load(task.language)
         active = language.activation(environment, workspace)
         attempt = Attempt(

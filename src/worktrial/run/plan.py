@@ -66,7 +66,11 @@ def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
             cause=f"these differ: {', '.join(changed)}",
             hint="choose another folder with --out, or ask for the same to resume it",
         )
-    for name, what in (("suite_digest", "the suite"), ("sandbox", "the isolation"), ("agents", "the version of an agent")):
+    for name, what in (
+        ("suite_digest", "the suite"),
+        ("sandbox", "the isolation"),
+        ("agents", "the version of an agent"),
+    ):
         if getattr(lock_before, name) != getattr(lock, name):
             raise UsageError(
                 f"{what} is not what the run in {run.path} was started with",

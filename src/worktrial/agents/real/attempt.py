@@ -13,7 +13,7 @@ from pathlib import Path
 
 from worktrial.agents.metered import Metered, merge, totals, usage
 from worktrial.agents.protocol import Attempt, Endpoint, Outcome
-from worktrial.agents.real.contract import CAPTURED, Ask, Heard, Installed, Launch, RealAgent
+from worktrial.agents.real.contract import CAPTURED, Ask, Heard, Launch, RealAgent
 from worktrial.agents.real.endings import CAUSES, ending
 from worktrial.agents.real.inside_python import inside, inside_mounts
 from worktrial.agents.real.install import find
@@ -50,7 +50,7 @@ class Real:
             installed = find(self.agent, self.config.version)
         except AgentError as error:
             return Outcome("infrastructure", cause="agent_changed", detail=str(error), version=self.version)
-        async with attempt.gateway.endpoint(attempt.trial, self.config) as endpoint:
+        async with attempt.gateway.endpoint(attempt.trial, self.config, attempt.logs.parent) as endpoint:
             ask = Ask(self.config, installed, attempt.prompt, endpoint.token)
             finished = await self._run(attempt, ask, endpoint)
             write_bytes(attempt.logs / "agent.log", finished.output)
@@ -70,9 +70,7 @@ class Real:
             )
         )
 
-    def _outcome(
-        self, attempt: Attempt, finished: Finished, logs: Mapping[str, bytes], metered: Metered
-    ) -> Outcome:
+    def _outcome(self, attempt: Attempt, finished: Finished, logs: Mapping[str, bytes], metered: Metered) -> Outcome:
         heard = self.agent.read(logs)
         ended, cause, detail = ending(finished, metered.requests, metered.stopped)
         used = usage(metered.requests)
@@ -110,7 +108,8 @@ def _check(agent: RealAgent, config: AgentConfig) -> None:
         )
     for mount in config.mounts:
         if not Path(mount).is_absolute() or not Path(mount).exists():
-            raise UsageError(f"agent {config.name} mounts {mount}, which is not there", hint="mounts are absolute paths")
+            what = f"agent {config.name} mounts {mount}, which is not there"
+            raise UsageError(what, hint="mounts are absolute paths of files or folders that exist on this machine")
 
 
 def _spec(launch: Launch, ask: Ask, endpoint: Endpoint, env: Mapping[str, str]) -> bytes:
@@ -148,14 +147,14 @@ async def _collect(attempt: Attempt, agent: RealAgent) -> dict[str, bytes]:
 def unpacked(report: bytes) -> dict[str, bytes]:
     """Return the files of a tar that untrusted code may have had a hand in, as far as it can be read."""
     found: dict[str, bytes] = {}
-    with contextlib.suppress(tarfile.TarError, EOFError, ValueError, OverflowError):
-        with tarfile.open(fileobj=io.BytesIO(report), mode="r:") as archive:
-            for member in archive:
-                if len(found) >= _MAX_MEMBERS:
-                    break
-                content = archive.extractfile(member) if member.isreg() else None
-                if content is not None:
-                    found[member.name] = content.read()
+    torn = contextlib.suppress(tarfile.TarError, EOFError, ValueError, OverflowError)
+    with torn, tarfile.open(fileobj=io.BytesIO(report), mode="r:") as archive:
+        for member in archive:
+            if len(found) >= _MAX_MEMBERS:
+                break
+            content = archive.extractfile(member) if member.isreg() else None
+            if content is not None:
+                found[member.name] = content.read()
     return found
 
 

@@ -1,4 +1,4 @@
-"""How an agent's part ended, each way by its own name. What is not the agent's doing is told by the gateway's record."""
+"""How an agent's part ended, each way by its own name. The gateway's record tells what is not the agent's doing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CAUSES = {
 }
 """All causes that `ending` names, with what they mean."""
 
-_NOT_STARTED = re.compile(r"^worktrial: could not start ", re.M)
+_NOT_STARTED = re.compile(r"^worktrial: could not start ", re.MULTILINE)
 _REFUSED = (400, 401, 403, 404, 422)
 _OWN_FAULT = (400, 413, 422)
 """After answers to earlier requests: what the agent asked was wrong, most often too long."""
@@ -51,17 +51,23 @@ def ending(finished: Finished, requests: Sequence[Request] | None, stopped: Stop
         return "timeout", "timeout", f"stopped after {finished.wall_s:.0f} s"
     if finished.ended not in ("completed", "crashed"):
         return "limit", finished.ended, CAUSES.get(finished.ended, "the sandbox stopped it")
+    return _not_begun(finished, requests) or _failure_of_the_model(finished, requests) or _exit(finished)
+
+
+def _exit(finished: Finished) -> Ending:
+    if finished.exit_code == 0:
+        return "completed", "", ""
+    said = last_words(finished.output.decode("utf-8", "replace"))
+    return "error", "exit_code", ": ".join([f"ended with exit code {finished.exit_code}", said])
+
+
+def _not_begun(finished: Finished, requests: Sequence[Request] | None) -> Ending | None:
     text = finished.output.decode("utf-8", "replace")
     if finished.exit_code in (126, 127) and _NOT_STARTED.search(text):
         return "infrastructure", "agent_not_started", last_words(text)
     if _DOWN in text and not any(one.answered for one in requests or ()):
         return "infrastructure", "model_unreachable", CAUSES["model_unreachable"]
-    failed = _failure_of_the_model(finished, requests)
-    if failed is not None:
-        return failed
-    if finished.exit_code == 0:
-        return "completed", "", ""
-    return "error", "exit_code", ": ".join([f"ended with exit code {finished.exit_code}", last_words(text)])
+    return None
 
 
 def _failure_of_the_model(finished: Finished, requests: Sequence[Request] | None) -> Ending | None:

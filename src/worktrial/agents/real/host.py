@@ -89,8 +89,9 @@ def npm() -> tuple[Path, Path]:
 
 def npm_configuration() -> list[Path]:
     """Return the user's npm configuration file, if there is one: a registry or proxy of one's own is named there."""
-    named = os.environ.get("NPM_CONFIG_USERCONFIG") or os.environ.get("npm_config_userconfig") or "~/.npmrc"
-    path = Path(named).expanduser()
+    # npm reads its variables in either case.
+    named = [value for name, value in os.environ.items() if name.lower() == "npm_config_userconfig" and value]
+    path = Path(named[0] if named else "~/.npmrc").expanduser()
     return [path] if path.is_file() else []
 
 

@@ -212,9 +212,7 @@ def _npm_packages(part: Path) -> list[str]:
     return sorted(found)
 
 
-async def _pip_install(
-    workspace: Workspace, part: Path, package: Package, requirements: tuple[str, ...]
-) -> list[str]:
+async def _pip_install(workspace: Workspace, part: Path, package: Package, requirements: tuple[str, ...]) -> list[str]:
     interpreter = host.python(package)
     cache = cache_dir() / "uv"
     cache.mkdir(parents=True, exist_ok=True)
@@ -269,7 +267,7 @@ def _must(finished: Finished, client: str, requirements: tuple[str, ...]) -> Non
     if finished.ended != "completed":
         raise AgentError(what, cause=finished.ended.replace("_", " "))
     for pattern, hint in _COMPLAINTS:
-        if re.search(pattern, text, re.I):
+        if re.search(pattern, text, re.IGNORECASE):
             raise AgentError(what, cause=_complaint(text), hint=hint)
     raise AgentError(what, cause=_complaint(text))
 
@@ -286,7 +284,10 @@ _COMPLAINTS = (
 
 def _complaint(text: str) -> str:
     """Return what a client said of its failure, in one line."""
-    lines = [re.sub(r"^(npm (error|ERR!)|error:|[\s×╰─▶│├]+)\s*", "", line).strip() for line in text.splitlines()]
+    lines = [
+        re.sub(r"^(npm (error|ERR!)|error:|[\s\u00d7\u2570\u2500\u25b6\u2502\u251c]+)\s*", "", line).strip()
+        for line in text.splitlines()
+    ]
     told = [line for line in lines if line and not re.match(r"(A complete log|code |notsup |errno |syscall )", line)]
     return " ".join(told[:3])[:400]
 

@@ -60,7 +60,8 @@ class _Builder:
     async def uv(self, *args: str, stdin: bytes = b"", pretend_version: bool = False) -> Finished:
         """Run uv inside, with network; `pretend_version` is for projects whose version is in git tags."""
         cache = cache_dir() / "uv"
-        env = interpreters.index_environment() | {"UV_CACHE_DIR": str(cache), "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+        env = interpreters.index_environment()
+        env |= {"UV_CACHE_DIR": str(cache), "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
         # Hard links cannot cross from the cache's mount to the environment's; copying says nothing about it.
         env |= {"UV_LINK_MODE": "copy", "PATH": f"{uv_path().parent}:/usr/local/bin:/usr/bin:/bin"}
         if pretend_version:

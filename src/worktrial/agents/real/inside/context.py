@@ -57,7 +57,8 @@ def found():
             text = path.as_posix()
             special = any(text.startswith(start) or "/" + start in text for start in FOLDERS)
             if name in NAMES or text in PATHS or special:
-                if stat.S_ISREG(os.lstat(text).st_mode) or stat.S_ISLNK(os.lstat(text).st_mode):
+                mode = os.lstat(text).st_mode
+                if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
                     files.append(path)
     return files
 
@@ -72,9 +73,9 @@ def hide(taken, wrote):
             subprocess.run(git, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         os.makedirs(".git/info", exist_ok=True)
         with open(".git/info/exclude", "a") as exclude:
-            exclude.write("".join("/%s\n" % name for name in wrote if name not in taken))
+            exclude.write("".join(f"/{name}\n" for name in wrote if name not in taken))
     except OSError as error:
-        sys.stderr.write("%s\n" % error)
+        sys.stderr.write(f"{error}\n")
 
 
 def give_back(taken, wrote):

@@ -1,11 +1,11 @@
 """Runs inside the sandbox: starts an agent behind a bridge to the model gateway, and hands out its logs afterwards.
 
 `launch.py run` reads a JSON object from standard input: `socket` (path of the gateway's unix socket), `path` (the base
-path of this trial there), `argv`, `env`, `files` (contents by path below the home), `prompt`, `stdin` and `capture`. It
+path of this trial there), `argv`, `env`, `files` (contents by path below the home), `prompt`, `stdin`, `capture`. It
 listens on a free port of 127.0.0.1, forwards every connection to the socket, writes the files, runs the program in the
-current folder, and ends with its exit code. `@URL@`, `@HOME@` and `@ROOT@` stand for the gateway's address, the home and
-the current folder; an argument, a file or the standard input that is `@PROMPT@` stands for the prompt, which is never
-itself searched.
+current folder, and ends with its exit code. `@URL@`, `@HOME@` and `@ROOT@` stand for the gateway's address, the home
+and the current folder; an argument, a file or the standard input that is `@PROMPT@` stands for the prompt, which is
+never itself searched.
 
 `launch.py collect` reads `globs` (below the home) and writes the files that match, as a tar, to the report; and it
 removes what matches `remove` (below the current folder).
@@ -13,6 +13,7 @@ removes what matches `remove` (below the current folder).
 Python 3.8 or newer, nothing but the standard library.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -60,7 +61,7 @@ class Bridge:
         try:
             upstream.connect(self.target)
         except OSError as error:
-            sys.stderr.write("worktrial: the model gateway does not answer: %s\n" % error)
+            sys.stderr.write(f"worktrial: the model gateway does not answer: {error}\n")
             client.close()
             return
         back = threading.Thread(target=_pump, args=(upstream, client), daemon=True)
@@ -82,10 +83,8 @@ def _pump(source, sink):
             sink.sendall(data)
     except OSError:
         for end in (source, sink):
-            try:
+            with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
 
 def run(spec):
@@ -95,7 +94,7 @@ def run(spec):
     if spec["socket"]:
         bridge = Bridge(spec["socket"])
         bridge.start()
-        url = "http://127.0.0.1:%d%s" % (bridge.port, spec["path"])
+        url = f"http://127.0.0.1:{bridge.port}{spec['path']}"
 
     def filled(text):
         return text.replace("@URL@", url).replace("@HOME@", home).replace("@ROOT@", os.getcwd())
@@ -117,7 +116,7 @@ def run(spec):
             stdout=subprocess.PIPE if spec["capture"] else None,
         )
     except (OSError, ValueError) as error:
-        sys.stderr.write("worktrial: could not start %s: %s\n" % (argv[0], error))
+        sys.stderr.write(f"worktrial: could not start {argv[0]}: {error}\n")
         return 126 if isinstance(error, PermissionError) else 127
     if stdin:
         threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True).start()
@@ -128,11 +127,9 @@ def run(spec):
 
 
 def _feed(stream, text):
-    try:
+    with contextlib.suppress(OSError):  # it did not want to read all of it
         stream.write(text.encode("utf-8", "surrogateescape"))
         stream.close()
-    except OSError:
-        pass  # it did not want to read all of it
 
 
 def _capture(stream, path):
