@@ -12,7 +12,8 @@ import click
 @click.argument("suite", type=click.Path(path_type=Path))
 @click.option(
     "--agent", "specs", multiple=True, required=True, metavar="NAME[:MODEL]",
-    help="oracle, nop, basic:MODEL, command:CMDLINE, or a name from worktrial.toml. May be given again.",
+    help="oracle, nop, basic:MODEL, command:CMDLINE, one of `worktrial agents` with :MODEL, or a name from "
+    "worktrial.toml. May be given again.",
 )  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--no-controls", is_flag=True, help="Without the oracle and the no-op, which tell if the suite is sound.")
@@ -23,9 +24,9 @@ import click
 @click.option("--timeout", type=click.FloatRange(min=1), default=1800.0, show_default=True, help="Seconds per trial.")
 @click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="Model requests per trial.")
 @click.option("--config", type=click.Path(path_type=Path), help="Instead of ./worktrial.toml.")
-@click.option("--base-url", help="Of the model server, for basic:MODEL.")
-@click.option("--api", type=click.Choice(["openai", "anthropic"]), help="What it speaks, for basic:MODEL.")
-@click.option("--key-env", metavar="VARIABLE", help="Variable that holds the key, for basic:MODEL.")
+@click.option("--base-url", help="Of the model server, for NAME:MODEL.")
+@click.option("--api", type=click.Choice(["openai", "anthropic"]), help="What it speaks, for NAME:MODEL.")
+@click.option("--key-env", metavar="VARIABLE", help="Variable that holds the key, for NAME:MODEL.")
 @click.option(
     "--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, podman, docker, landlock, none."
 )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from worktrial import agents
 from worktrial.agents.prices import price_known
 from worktrial.agents.protocol import Budget
+from worktrial.agents.real.attempt import Real
 from worktrial.cli.controls import enter_oracles
 from worktrial.cli.output import print_funnel, talk
 from worktrial.cli.progress import Work, seconds, working
@@ -135,7 +136,9 @@ class Campaign:
         loaded = {config.name: (agents.load(config), config) for config in self._request.everyone()}
         check_budget(self._request)
         aside = quarantine(self._suite, self._run)
-        resumed = start_or_resume(self._run, self._request, make_lock(self._suite, self._sandbox, aside))
+        versions = {name: agent.version for name, (agent, _) in loaded.items() if isinstance(agent, Real)}
+        lock = make_lock(self._suite, self._sandbox, aside, versions)
+        resumed = start_or_resume(self._run, self._request, lock)
         note_run(self._run)
         self._note("resumed" if resumed else "started")
         trials = in_order(self._run.trial_dirs())

@@ -31,6 +31,15 @@ class TrialLimits(Record):
     """Model requests a built-in harness may make."""
 
 
+class McpServer(Record):
+    """An MCP server that an agent starts inside its sandbox and speaks to over standard input and output."""
+
+    command: str
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    """Not for secrets: they are written down."""
+
+
 class AgentConfig(Record):
     """A contender: an agent with its model and settings. In `worktrial.toml` it is a table `[agents.NAME]`."""
 
@@ -47,9 +56,18 @@ class AgentConfig(Record):
     command: tuple[str, ...] = ()
     """Program and arguments of a `command` agent, run in the workspace."""
     mounts: tuple[str, ...] = ()
-    """Host directories or files shown read-only to a `command` agent at the same path."""
+    """Host directories or files shown read-only, at the same path, to an agent that runs inside."""
     env: dict[str, str] = Field(default_factory=dict)
-    """Variables set for a `command` agent. Not for secrets: they are written down."""
+    """Variables set for an agent that runs inside. Not for secrets: they are written down."""
+    version: str | None = None
+    """Of a real agent's program; None: the one worktrial was last tried with."""
+    args: tuple[str, ...] = ()
+    """Given to a real agent's program besides its own arguments."""
+    context: str = "keep"
+    """Files of the repository with instructions for agents (AGENTS.md, CLAUDE.md, …): `keep` them, take them away
+    (`none`), or the path of a file to have in their place."""
+    mcp: dict[str, McpServer] = Field(default_factory=dict)
+    """MCP servers by name, for real agents that take them."""
     max_output_tokens: int = 8192
     """Asked of the model per request."""
     temperature: float | None = None
@@ -109,4 +127,6 @@ class RunLock(Record):
     """Tasks that were left out because no test that decides was left."""
     prices: str
     """Version of the price list."""
+    agents: dict[str, str] = Field(default_factory=dict)
+    """Versions of the agents' programs, by the agent's name; of those that have one of their own."""
     started_at: Timestamp

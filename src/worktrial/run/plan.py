@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from os import cpu_count
@@ -56,8 +56,8 @@ def controls_for(agents: Sequence[AgentConfig]) -> tuple[AgentConfig, ...]:
     )
 
 
-def make_lock(suite: Suite, sandbox: Sandbox, aside: Quarantine) -> RunLock:
-    """Return what this machine would run with now."""
+def make_lock(suite: Suite, sandbox: Sandbox, aside: Quarantine, agents: Mapping[str, str]) -> RunLock:
+    """Return what this machine would run with now; `agents` are the versions of their programs by name."""
     try:
         prices = f"genai-prices {version('genai-prices')}"
     except PackageNotFoundError:
@@ -73,6 +73,7 @@ def make_lock(suite: Suite, sandbox: Sandbox, aside: Quarantine) -> RunLock:
         quarantined=aside.tests,
         set_aside=aside.tasks,
         prices=prices,
+        agents=dict(agents),
         started_at=now(),
     )
 
@@ -102,7 +103,11 @@ def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
             cause=f"these differ: {', '.join(changed)}",
             hint="choose another folder with --out, or ask for the same to resume it",
         )
-    for name, what in (("suite_digest", "the suite"), ("sandbox", "the isolation")):
+    for name, what in (
+        ("suite_digest", "the suite"),
+        ("sandbox", "the isolation"),
+        ("agents", "the version of an agent"),
+    ):
         if getattr(lock_before, name) != getattr(lock, name):
             raise UsageError(
                 f"{what} is not what the run in {run.path} was started with",
