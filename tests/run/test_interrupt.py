@@ -151,9 +151,8 @@ def server(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "script.json").write_text(
         json.dumps([look, look, {"text": "done", "usage": {"input": 1000, "output": 0}}])
     )
-    program = Path(__file__).parents[1] / "tools/model_server.py"
-    argv = [sys.executable, str(program), "--script", str(tmp_path / "script.json")]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+    argv = [sys.executable, "-m", "tests.tools.model_server", "--script", str(tmp_path / "script.json")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
         process.kill()

@@ -7,7 +7,7 @@ import asyncio
 from worktrial import agents
 from worktrial.cli.output import print_json, talk
 from worktrial.cli.progress import working
-from worktrial.errors import WorktrialError
+from worktrial.errors import first_error
 from worktrial.formats.base import now
 from worktrial.formats.journal import JournalEntry
 from worktrial.grade.grader import Grader
@@ -50,12 +50,10 @@ class Grading:
                 self._run.journal.append(JournalEntry.model_validate(entry))
                 work.done(f"{trial_dir.agent} {trial_dir.task} #{trial_dir.n}: {verdict.outcome.replace('_', ' ')}")
 
-            try:
+            with first_error():
                 async with asyncio.TaskGroup() as group:
                     for trial_dir in wanted:
                         group.create_task(one(trial_dir))
-            except* WorktrialError as failed:
-                raise failed.exceptions[0] from None
 
 
 def conclude(run: RunDir, *, as_json: bool) -> None:

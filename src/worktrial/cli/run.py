@@ -27,6 +27,7 @@ import click
 @click.option("--key-env", metavar="VARIABLE", help="Variable that holds the key, for basic:MODEL.")
 @click.option("--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, or none.")
 @click.option("--retry-infrastructure", is_flag=True, help="Attempt again what failed for reasons not the agent's.")
+@click.option("--dry-run", is_flag=True, help="Only print the plan: trials, time, cost, and what they can show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 def command(**given: object) -> int:
     """Let agents attempt every task of SUITE in isolation, several times each, and grade what they leave.

@@ -21,10 +21,15 @@ from worktrial.store.suite import Suite
 def run(given: Mapping[str, Any]) -> int:
     """Run what the options ask for and return the exit code: 0 done, 3 trials left, 130 stopped."""
     suite = Suite.open(given["suite"])
+    out = RunDir(given["out"])
+    request = _request(suite, given)
+    if given["dry_run"]:
+        from worktrial.cli.dry_run import dry_run
+
+        return dry_run(out, request, given["jobs"], as_json=given["as_json"])
     sandbox = choose(given["sandbox"])
     warn_of(sandbox)
-    out = RunDir(given["out"])
-    campaign = Campaign(suite, out, _request(suite, given), sandbox, given["jobs"])
+    campaign = Campaign(suite, out, request, sandbox, given["jobs"])
     try:
         progress = asyncio.run(campaign.work(retry_infrastructure=given["retry_infrastructure"]))
         conclude(out, as_json=given["as_json"])

@@ -27,6 +27,7 @@ from worktrial.run.attempt import Attempts
 from worktrial.run.plan import in_order, is_finished, make_lock, start_or_resume
 from worktrial.run.schedule import Crew, Progress, Stop, work_off
 from worktrial.sandboxes.protocol import Sandbox
+from worktrial.store.history import note_run
 from worktrial.store.run import RunDir, TrialDir
 from worktrial.store.scratch import scratch_folder
 from worktrial.store.suite import Suite
@@ -130,6 +131,7 @@ class Campaign:
         loaded = {config.name: (agents.load(config), config) for config in self._request.agents}
         check_budget(self._request)
         resumed = start_or_resume(self._run, self._request, make_lock(self._suite, self._sandbox.tier))
+        note_run(self._run)
         self._note("resumed" if resumed else "started")
         trials = in_order(self._run.trial_dirs())
         budget = Budget(self._request.budget_usd, _spent(trials))

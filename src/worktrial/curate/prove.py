@@ -6,8 +6,9 @@ import asyncio
 
 from worktrial.curate.bench import Bench
 from worktrial.curate.classify import Classes, classify, judge, may_decide
+from worktrial.curate.environments import Environments
 from worktrial.curate.selection import Measured, select
-from worktrial.errors import EnvironmentBuildError, RepositoryError, WorktrialError
+from worktrial.errors import EnvironmentBuildError, RepositoryError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
 from worktrial.formats.evidence import CoverageRun, Decision, Selection, State, TestRun
@@ -20,12 +21,12 @@ _SLACK = 10.0
 _LEAST_TIMEOUT_S = 60.0
 
 
-async def prove(bench: Bench, candidate: Candidate) -> Decision:
+async def prove(bench: Bench, environments: Environments, candidate: Candidate) -> Decision:
     """Return the decision on a candidate, writing its task when it is accepted and evidence on the way."""
     if (hopeless := _without_running(bench, candidate)) is not None:
         return hopeless
     try:
-        recipe, environment = await bench.environment(candidate)
+        recipe, environment = await environments.choose(candidate)
     except EnvironmentBuildError as error:
         return bench.decide(candidate, accepted=False, reason="environment_failed", detail=str(error))
     selection = await _select(bench, candidate, environment)
@@ -90,11 +91,9 @@ async def _run(
     more = [(state, index) for index in range(1, bench.settings.runs) for state in ("solution", "tests")]
     wanted: list[tuple[State, int]] = [("base", index) for index in range(bench.settings.runs)]
     wanted += [("solution" if state == "solution" else "tests", index) for state, index in more]
-    try:
+    with first_error():
         async with asyncio.TaskGroup() as group:
             begun = [group.create_task(run(state, index)) for state, index in wanted]
-    except* WorktrialError as failed:
-        raise failed.exceptions[0] from None
     runs = [solution, tests, *(task.result() for task in begun)]
     by_state = {state: [run for run in runs if run.state == state] for state in ("base", "tests", "solution")}
     classes = classify(by_state["base"], by_state["tests"], by_state["solution"])

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worktrial.curate.bench import Bench, Settings
+from worktrial.curate.environments import Environments
 from worktrial.curate.prove import prove
-from worktrial.errors import StorageError, WorktrialError
+from worktrial.errors import StorageError, WorktrialError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
 from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Started, TestRun
@@ -93,39 +94,37 @@ async def _work_off(
 ) -> None:
     """Decide all pending candidates. More are begun than tests may run at once, so that no processor waits for git."""
     queue = iter(pending)
+    environments = Environments(bench)
 
     async def work() -> None:
         for candidate in queue:
             if listen is not None:
                 listen(candidate, None)
-            decision = await _decide(bench, candidate)
+            decision = await _decide(bench, environments, candidate)
             decisions[candidate.id] = decision
             if listen is not None:
                 listen(candidate, decision)
 
-    try:
+    with first_error():
         async with asyncio.TaskGroup() as workers:
             for _ in range(bench.settings.jobs + 2):
                 workers.create_task(work())
-    except* WorktrialError as group:
-        raise group.exceptions[0] from None
 
 
-async def _decide(bench: Bench, candidate: Candidate) -> Decision:
+async def _decide(bench: Bench, environments: Environments, candidate: Candidate) -> Decision:
     """Prove one candidate and record the decision; its own failures are its own, a full disk is everybody's."""
     key = bench.keys[candidate.id]
-    evidence = bench.suite.evidence(candidate.id)
     if not any(isinstance(record, Started) and record.input_key == key for record in bench.records(candidate)):
-        evidence.append(Started(input_key=key, started_at=now()))
+        bench.record(candidate, Started(input_key=key, started_at=now()))
     try:
-        decision = await prove(bench, candidate)
+        decision = await prove(bench, environments, candidate)
     except StorageError:
         raise
     except WorktrialError as error:
         decision = bench.decide(candidate, accepted=False, reason="infrastructure", detail=str(error))
     if not decision.accepted:
         _withdraw(bench.suite.task_dir(candidate.id))
-    evidence.append(decision)
+    bench.record(candidate, decision)
     return decision
 
 
