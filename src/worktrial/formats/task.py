@@ -27,6 +27,22 @@ class ExpectedTests(Record):
         return self.fail_to_pass + self.missing_to_pass + self.skip_to_pass + self.pass_to_pass
 
 
+class Twin(Record):
+    """A test file of which what some tests expect was changed: the validated solution fails it, as any solution must.
+
+    Its text is made again from the task's own test file and `seed`.
+    """
+
+    file: str
+    seed: int
+    sha256: str
+    """Of the changed file; another text is not the one that was tried and is not used."""
+    tests: tuple[str, ...]
+    """Deciding tests that failed it, by an assertion, in every run with the solution."""
+    changes: tuple[str, ...]
+    """What was changed in which test, for people."""
+
+
 class Task(Record):
     """An accepted task. Prompt, solution and tests lie beside it as `prompt.md`, `solution.patch`, `tests.patch`."""
 
@@ -51,6 +67,12 @@ class Task(Record):
     tests: ExpectedTests
     test_timeout_s: float
     """Wall-clock limit for one grading run, from the validated runs' durations."""
+    unproven: tuple[str, ...] = ()
+    """Expected tests of which the end of the body could not be seen with the solution either."""
+    evidence: tuple[str, ...] = ()
+    """Signs of tampering that the validated solution causes too, so that they say nothing."""
+    twins: tuple[Twin, ...] = ()
+    """Changed copies of its test files, which no honest solution passes."""
 
 
 class Environment(Record):
