@@ -59,7 +59,7 @@ class Grading:
 def conclude(run: RunDir, *, as_json: bool) -> None:
     """Print every agent's solve rate, for people and, if asked for, as JSON."""
     from worktrial.analyse.summary import agents_json, summarise
-    from worktrial.analyse.words import percent
+    from worktrial.analyse.words import count, percent
 
     summary = summarise(run, agents.CONTROLS)
     for agent in summary.agents:
@@ -69,6 +69,7 @@ def conclude(run: RunDir, *, as_json: bool) -> None:
             if rate is None
             else f"{percent(rate.mean)} (95% CI {percent(rate.low)} to {percent(rate.high)})"
         )
-        talk.print(f"{agent.name}: solved {said}", markup=False)
+        forged = f"; {count(agent.tampered, 'trial')} tampered with, not solved" if agent.tampered else ""
+        talk.print(f"{agent.name}: solved {said}{forged}", markup=False)
     if as_json:
         print_json(agents_json(summary))

@@ -267,15 +267,24 @@ class Bench:
             exit_code=report.exit_code,
             outcomes=_by_status(report.statuses),
             output_tail=report.output[-_KEPT_TAIL:] if report.exit_code != 0 else "",
+            unproven=tuple(sorted(report.unproven)),
+            evidence=report.evidence,
         )
         self.record(candidate, run)
         return run
 
     async def test(
-        self, language: Language, tree: str, environment: BuiltEnvironment, plan: TestPlan, timeout_s: float
+        self,
+        language: Language,
+        tree: str,
+        environment: BuiltEnvironment,
+        plan: TestPlan,
+        timeout_s: float,
+        *,
+        near: str | None = None,
     ) -> TestReport:
-        """Run tests on a fresh copy of `tree`."""
-        anchor = await asyncio.to_thread(self._anchor, tree)
+        """Run tests on a fresh copy of `tree`; one that is no candidate's is made from a tree `near` it that is."""
+        anchor = await asyncio.to_thread(self._anchor, near or tree)
         layer = await asyncio.to_thread(tree_layer, self.git, anchor)
         async with self._processors:
             workspace = await self.sandbox.open((environment.additions, layer.files), self.settings.limits)

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from worktrial.formats.candidate import Role
 from worktrial.formats.task import Environment
-from worktrial.languages.protocol import Activation, BuiltEnvironment, Language, ReadFile, TestPlan, TestReport, TwinFile
+from worktrial.languages.protocol import (
+    Activation,
+    BuiltEnvironment,
+    Language,
+    ReadFile,
+    TestPlan,
+    TestReport,
+    TwinFile,
+)
 from worktrial.languages.python import paths
 from worktrial.sandboxes.protocol import Sandbox, Workspace
 

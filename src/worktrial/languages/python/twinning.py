@@ -69,7 +69,9 @@ _OTHER_EXCEPTION = "UnicodeTranslateError"
 """Hardly what any test is about."""
 
 
-def assert_edits(node: ast.Assert, function: ast.FunctionDef | ast.AsyncFunctionDef, source: Source, salt: str) -> Iterator[Edit]:
+def assert_edits(
+    node: ast.Assert, function: ast.FunctionDef | ast.AsyncFunctionDef, source: Source, salt: str
+) -> Iterator[Edit]:
     """Yield the change of an `assert` statement."""
     test = node.test
     if isinstance(test, ast.Compare) and len(test.ops) == 1:

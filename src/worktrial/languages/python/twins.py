@@ -96,7 +96,9 @@ def _in_block(body: list[ast.stmt], function: _FUNCTION, source: _Source, salt: 
             yield from call_edits(node.value, source, salt)
         elif isinstance(node, ast.With | ast.AsyncWith):
             calls = [item.context_expr for item in node.items]
-            if any(_SWALLOWING.search(ast.unparse(call.func if isinstance(call, ast.Call) else call)) for call in calls):
+            if any(
+                _SWALLOWING.search(ast.unparse(call.func if isinstance(call, ast.Call) else call)) for call in calls
+            ):
                 for call in calls:
                     if isinstance(call, ast.Call) and (edit := raises_edit(call, source, salt)):
                         yield edit
@@ -124,7 +126,8 @@ def _has(body: list[ast.stmt], kind: type[ast.AST] | object) -> bool:
 def _may_leave(node: ast.stmt) -> bool:
     """Tell whether a statement can end the test on purpose, by a skip or an expected failure."""
     return any(
-        isinstance(inner, ast.Call) and ast.unparse(inner.func).rpartition(".")[2] in ("skip", "xfail", "skipTest", "exit")
+        isinstance(inner, ast.Call)
+        and ast.unparse(inner.func).rpartition(".")[2] in ("skip", "xfail", "skipTest", "exit")
         for inner in ast.walk(node)
     )
 
