@@ -7,7 +7,7 @@ import hashlib
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 
 class Source(Protocol):
@@ -131,6 +131,8 @@ def _other_literal(node: ast.expr, source: Source, salt: str) -> Edit | None:
     """Return the change of a literal, or of one inside it, to another of its type."""
     if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "approx" and node.args:
         return _other_literal(node.args[0], source, salt)
+    if _is_construction(node):
+        return next(filter(None, (_other_literal(inner, source, salt) for inner in node.args)), None)
     if isinstance(node, ast.List | ast.Tuple | ast.Set) and node.elts:
         return next(filter(None, (_other_literal(inner, source, salt) for inner in node.elts)), None)
     if isinstance(node, ast.Dict) and node.values:
@@ -146,6 +148,11 @@ def _other_literal(node: ast.expr, source: Source, salt: str) -> Edit | None:
     else:
         return None
     return Edit(start, end, after, f"line {node.lineno}: {_short(before)} to {_short(after)}")
+
+
+def _is_construction(node: ast.expr) -> TypeGuard[ast.Call]:
+    """Tell a call of what is named like a class: a value made of other parts is another value."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2][:1].isupper()
 
 
 def _other_value(value: str | bytes | bool | float, salt: str) -> str | bytes | bool | float:

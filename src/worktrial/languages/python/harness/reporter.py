@@ -122,9 +122,10 @@ class Reporter:
         elif report.skipped:
             self.say(skipped_file=report.nodeid.split("::")[0])
 
-    @pytest.hookimpl(tryfirst=True)
+    @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item, call):
-        """Remember what kind of exception ended the test."""
+        """Remember what kind of exception ended the test; that of a TestCase is known only afterwards."""
+        yield
         if call.excinfo is not None:
             self.why.setdefault(item.nodeid, call.excinfo.typename)
 

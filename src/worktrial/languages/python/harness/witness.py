@@ -11,6 +11,7 @@ import gc
 import itertools
 import os
 import sys
+import types
 from _json import encode_basestring_ascii
 from _thread import RLock
 
@@ -194,13 +195,17 @@ def take_snapshot(modules, skip=()):
             full = label + "." + name
             if full in skip or not callable(value):
                 continue
-            found.append((full, names, name, value, getattr(value, "__code__", None)))
+            found.append((full, names, name, value, code_of(value)))
             if isinstance(value, type) and value.__module__ == module.__name__ and label != "builtins":
                 for inner, method in list(vars(value).items()):
                     if callable(method) or isinstance(method, (staticmethod, classmethod, property)):
-                        code = getattr(method, "__code__", None)
-                        found.append((full + "." + inner, vars(value), inner, method, code))
+                        found.append((full + "." + inner, vars(value), inner, method, code_of(method)))
     return found
+
+
+def code_of(value):
+    """Return the code of a plain function, None of all else: some objects answer to any attribute's name."""
+    return value.__code__ if type(value) is types.FunctionType else None
 
 
 def code_objects(*functions_or_codes):
