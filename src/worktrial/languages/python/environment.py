@@ -22,6 +22,7 @@ from worktrial.languages.python import interpreters
 from worktrial.languages.python.declared import Declared, declared
 from worktrial.languages.python.interpreters import Interpreter, uv_path
 from worktrial.sandboxes.layers import EPOCH
+from worktrial.sandboxes.owner import hand_over
 from worktrial.sandboxes.protocol import Command, Finished, Mount, Sandbox, Workspace
 from worktrial.store.cache import building_slowly, cache_dir, digest
 from worktrial.store.files import read_model, write_bytes, write_json, write_text
@@ -183,7 +184,7 @@ async def build(recipe: Environment, sandbox: Sandbox, tree: Path) -> BuiltEnvir
         if marker is not None:
             shutil.rmtree(folder, ignore_errors=True)
             await _fill(folder, recipe, interpreter, sandbox, tree)
-    return BuiltEnvironment(recipe.key, folder, folder / "additions")
+    return BuiltEnvironment(recipe.key, folder, hand_over(folder / "additions"))
 
 
 async def _fill(folder: Path, recipe: Environment, interpreter: Interpreter, sandbox: Sandbox, tree: Path) -> None:
