@@ -13,15 +13,17 @@ import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from worktrial.errors import InfrastructureError, SandboxError
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.held import Awake, Holding
-from worktrial.sandboxes.inside import root
+from worktrial.sandboxes.inside import messages, root
 from worktrial.sandboxes.namespaces_spawner import Answers, Cell, Spawner, first_answer
+from worktrial.sandboxes.namespaces_warm import SOURCE, Call, Warm, call_of, host_pid
 from worktrial.sandboxes.owner import hand_over, sandbox_uid
 from worktrial.sandboxes.process import REPORT_FD, Bounds, Live, not_started, watch
 from worktrial.sandboxes.protocol import Change, Command, Finished, Mount, Process, Workspace
@@ -35,6 +37,7 @@ HOME = root.HOME
 
 _FILE_TIMEOUT_S = 60.0
 _REPORT_AT = 3
+_WRITABLE = tuple(f"{path}/" for path in (root.WORKSPACE, root.TMP, root.HOME))
 _NOT_RUN = "could not run a command in namespaces"
 
 
@@ -49,6 +52,7 @@ class Namespaces:
         With `groups` of False control groups are left alone, as where there are none.
         """
         self._spawner = Spawner(min(8, max(2, os.cpu_count() or 2)) if pool is None else pool)
+        self._warm = Warm()
         uid = sandbox_uid()
         who = f"user {uid} of the host" if uid else "root of the host without its capabilities"
         self._holding = Holding(groups=groups)
@@ -59,7 +63,7 @@ class Namespaces:
         order = {"order": "open", "layers": [str(layer) for layer in layers], "disk_mib": limits.disk_mib}
         handle = self._spawner.order(order)
         answer, _ = await first_answer(handle, "could not mount a workspace")
-        return _Mounted(self._spawner, handle, answer["workspace"], limits, self._holding)
+        return _Mounted(self._spawner, self._warm, handle, answer["workspace"], limits, self._holding)
 
     @property
     def spawner(self) -> Spawner:
@@ -73,8 +77,11 @@ class _Mounted:
     root = ROOT
     tier = Namespaces.tier
 
-    def __init__(self, spawner: Spawner, handle: Answers, number: int, limits: TrialLimits, holding: Holding) -> None:
+    def __init__(
+        self, spawner: Spawner, warm: Warm, handle: Answers, number: int, limits: TrialLimits, holding: Holding
+    ) -> None:
         self._spawner = spawner
+        self._warm = warm
         self._handle = handle
         self._number = number
         self._limits = limits
@@ -118,14 +125,63 @@ class _Mounted:
         order = cell_order(self._number, command, self._limits, action)
         try:
             _check(command)
-            await asyncio.to_thread(_hand_over, command.mounts) if command.mounts else None
+            if command.mounts:
+                await asyncio.to_thread(_hand_over, command.mounts)
             with self._held.entrances() as groups:
                 order["for_cell"]["groups"] = len(groups)
-                cell = await self._begin(order, streams, f"could not start {command.argv[0]}", groups)
+                warm = await self._begin_warm(command, order["for_cell"], streams, groups) if command.preload else None
+                return warm or await self._begin(order, streams, f"could not start {command.argv[0]}", groups)
         except BaseException:
             streams.close()
             raise
+
+    async def _begin_warm(
+        self, command: Command, for_cell: dict[str, Any], streams: Streams, groups: Sequence[int]
+    ) -> Cell | None:
+        """Have a worker of a warm interpreter begin with a command; None when there is none for it."""
+        call = call_of(command.argv)
+        if call is None or command.network or not self._spawner.warm:
+            return None
+        found = await self._warm.worker(command, self._start_zygote)
+        if found is None:
+            return None
+        worker, pidfd = found
+        cell = Cell(worker, host_pid(pidfd), pidfd)
+        trees: list[int] = []
+        try:
+            # What lies where the workspace goes is hidden by it, and has to be shown anew.
+            hidden = [mount for mount in for_cell["mounts"] if mount["path"].startswith(_WRITABLE)]
+            job = {**for_cell, "mounts": hidden, "script": list(call.script)}
+            answers = self._spawner.order({"order": "trees", "workspace": self._number, "for_cell": job})
+            _, trees = await first_answer(answers, f"could not start {command.argv[0]}")
+            answers.close()
+            worker.send(job, (*trees, *streams.theirs, *groups))
+        except BaseException:
+            cell.let_go()
+            raise
+        finally:
+            for tree in trees:
+                os.close(tree)
+        streams.close_theirs()
+        self._running.add(cell)
         return cell
+
+    async def _start_zygote(self, command: Command, call: Call, control: int) -> tuple[Cell, Callable[[], None]]:
+        """Start an interpreter to keep warm, in a workspace of its own that stays empty."""
+        what = f"could not start {command.argv[0]}"
+        handle = self._spawner.order({"order": "open", "layers": [], "disk_mib": 1})
+        answer, _ = await first_answer(handle, what)
+        order = zygote_order(answer["workspace"], replace(command, argv=call.zygote()))
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            answers = self._spawner.order(order, (nothing, nothing, nothing, control))
+            said, (pidfd,) = await first_answer(answers, what)
+        except BaseException:
+            handle.close()
+            raise
+        finally:
+            os.close(nothing)
+        return Cell(answers, said["pid"], pidfd), handle.close
 
     async def _begin(self, order: dict[str, Any], streams: Streams, what: str, groups: Sequence[int] = ()) -> Cell:
         answers = self._spawner.order(order, (*streams.theirs, *groups))
@@ -149,11 +205,13 @@ class _Mounted:
 
     async def read(self, path: str) -> bytes:
         """Return a file's content, links followed as inside."""
-        return await self._on_file("read", path)
+        async with self._held.watch.call():
+            return await self._on_file("read", path)
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file, making its folders."""
-        await self._on_file("write", path, data)
+        async with self._held.watch.call():
+            await self._on_file("write", path, data)
 
     async def _on_file(self, action: str, path: str, data: bytes = b"") -> bytes:
         """Have the cell's own Python read or write a file, as the sandbox's user and where that sees it."""
@@ -161,8 +219,7 @@ class _Mounted:
         at_most = self._limits.output_mib * 1024 * 1024
         command = Command(("worktrial", path), _FILE_TIMEOUT_S)
         streams = open_streams()
-        async with self._held.watch.call():
-            cell = await self._launch(command, streams, {"action": action, "path": path, "at_most": at_most})
+        cell = await self._launch(command, streams, {"action": action, "path": path, "at_most": at_most})
         reading = asyncio.create_task(_collect(streams.stdout))
         writing = asyncio.create_task(_give(streams, data))
         try:
@@ -200,7 +257,7 @@ class _Mounted:
         """Return a workspace of its own with the same files, those in its home and temporary folder too."""
         handle = self._spawner.order({"order": "fork", "workspace": self._number})
         answer, _ = await first_answer(handle, "could not copy a workspace")
-        return _Mounted(self._spawner, handle, answer["workspace"], self._limits, self._holding)
+        return _Mounted(self._spawner, self._warm, handle, answer["workspace"], self._limits, self._holding)
 
     # -- standby --
 
@@ -286,7 +343,29 @@ def cell_order(
         "shm_mib": limits.disk_mib,
         **(action or {}),
     }
-    return {"order": "run", "workspace": workspace, "network": command.network, "for_cell": for_cell}
+    return {
+        "order": "run",
+        "workspace": workspace,
+        "network": command.network,
+        "masked": True,
+        "for_cell": for_cell,
+    }
+
+
+def zygote_order(workspace: int, command: Command) -> dict[str, Any]:
+    """Return the order for an interpreter to keep warm.
+
+    It may make namespaces, and see /proc as it is: without that the kernel lets no worker mount one. No worker may
+    have more of anything than its zygote, so that has plenty.
+    """
+    order = cell_order(workspace, replace(command, report=False, read_only=()), TrialLimits())
+    order["masked"] = False
+    order["for_cell"]["filtered"] = False
+    order["for_cell"]["limits"] = {"processes": 1 << 16, "open_files": 1 << 20, "cpu_s": 10_000_000}
+    folder = Path(messages.__file__).parent
+    shown = {"source": str(folder), "path": f"{SOURCE}/worktrial/sandboxes/inside", "writable": False}
+    order["for_cell"]["mounts"].append(shown)
+    return order
 
 
 def try_once() -> None:

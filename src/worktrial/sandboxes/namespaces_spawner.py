@@ -137,6 +137,10 @@ class Answers:
             except ConnectionResetError:
                 return None
 
+    def send(self, message: dict[str, Any], handles: Sequence[int] = ()) -> None:
+        """Send something the other way: a worker takes its job where its answers come from. Raises `OSError`."""
+        messages.send(self._source, message, handles)
+
     def expect(self, what: str) -> tuple[dict[str, Any], list[int]]:
         """Wait for the next answer where no event loop runs. Raises `SandboxError` when it is an error."""
         return _unless_error(messages.receive(self._source), what)
@@ -203,6 +207,14 @@ class Cell:
                 await self._until_dead()
                 self.returncode = -signal.SIGKILL
         finally:
+            handle, self._pidfd = self._pidfd, -1
+            os.close(handle)
+            self._answers.close()
+
+    def let_go(self) -> None:
+        """Kill it and let go of it at once, whether it is dead already or not."""
+        self.kill()
+        if self._pidfd >= 0:
             handle, self._pidfd = self._pidfd, -1
             os.close(handle)
             self._answers.close()

@@ -35,12 +35,14 @@ class Backend:
     """Name in `module` of what makes a `Sandbox`; raises `SandboxError`. `probe` there tries it for real."""
     arguments: tuple[str, ...] = ()
     """Given to both."""
+    takes_runtime: bool = False
+    """Whether both take the name of a runtime too."""
 
 
 BACKENDS = (
     Backend("namespaces", "worktrial.sandboxes.namespaces", "Namespaces"),
-    Backend("podman", "worktrial.sandboxes.oci", "Oci", ("podman",)),
-    Backend("docker", "worktrial.sandboxes.oci", "Oci", ("docker",)),
+    Backend("podman", "worktrial.sandboxes.oci", "Oci", ("podman",), takes_runtime=True),
+    Backend("docker", "worktrial.sandboxes.oci", "Oci", ("docker",), takes_runtime=True),
     Backend("landlock", "worktrial.sandboxes.landlock", "Landlock"),
 )
 """The strongest first. `none` is not among them: it is never taken unless it is named."""
@@ -49,21 +51,25 @@ TIERS = ("auto", *(backend.tier for backend in BACKENDS), "none")
 """What `--sandbox` takes."""
 
 
-def choose(name: str) -> Sandbox:
+def choose(name: str, runtime: str | None = None) -> Sandbox:
     """Return the isolation called `name`; `auto` takes the strongest that works, and never `none`.
+
+    `runtime` is for those made of containers, and has to be asked for together with one of them.
 
     Raises `UsageError` for an unknown name and `SandboxError` when what was asked for does not work here.
     """
-    if name == "none":
+    if name == "none" and not runtime:
         from worktrial.sandboxes.unconfined import Unconfined
 
         return Unconfined()
     if name not in TIERS:
         raise UsageError(f"unknown sandbox {name!r}", hint=f"there are: {', '.join(TIERS)}")
+    if runtime and name not in (takers := [backend.tier for backend in BACKENDS if backend.takes_runtime]):
+        raise UsageError(f"the sandbox {name!r} takes no runtime", hint=f"give --sandbox too: {' or '.join(takers)}")
     failed = []
-    for backend, probe in _tried(name):
+    for backend, probe in _tried(name, runtime):
         if probe.works:
-            made: Sandbox = getattr(import_module(backend.module), backend.sandbox)(*backend.arguments)
+            made: Sandbox = getattr(import_module(backend.module), backend.sandbox)(*_arguments(backend, runtime))
             return made
         failed.append((backend.tier, probe))
     risk = f"or accept the risk with --sandbox none ({NONE_MEANS})"
@@ -80,18 +86,22 @@ def choose(name: str) -> Sandbox:
     )
 
 
-def _tried(name: str) -> Iterator[tuple[Backend, Probe]]:
+def _arguments(backend: Backend, runtime: str | None) -> tuple[str, ...]:
+    return (*backend.arguments, *([runtime] if runtime else []))
+
+
+def _tried(name: str, runtime: str | None) -> Iterator[tuple[Backend, Probe]]:
     for backend in BACKENDS:
         if name in ("auto", backend.tier):
-            yield backend, probe(backend)
+            yield backend, probe(backend, runtime)
 
 
-def probe(backend: Backend) -> Probe:
+def probe(backend: Backend, runtime: str | None = None) -> Probe:
     """Try a kind of isolation for real."""
     if backend.tier == "namespaces":
         return probe_namespaces()
     try:
-        found: Probe = import_module(backend.module).probe(*backend.arguments)
+        found: Probe = import_module(backend.module).probe(*_arguments(backend, runtime))
     except ModuleNotFoundError as error:
         if error.name != backend.module:
             raise

@@ -247,14 +247,14 @@ class Spawner:
 
     # -- processes --
 
-    def _make_cell(self, network: bool) -> _Cell:
+    def _make_cell(self, network: bool, masked: bool = True) -> _Cell:
         orders, theirs = messages.pair()
         kernel.setns(self.parts, kernel.NEWNS)
         try:
             pid = kernel.clone(cell.NAMESPACES & ~kernel.NEWNET if network else cell.NAMESPACES)
             if pid == 0:
                 kernel.close_others((theirs.fileno(),))
-                cell.be_cell(theirs, self.identity.owner, network)
+                cell.be_cell(theirs, self.identity.owner, network, masked)
         finally:
             kernel.setns(self.files, kernel.NEWNS)
         theirs.close()
@@ -263,7 +263,8 @@ class Spawner:
     def _run(self, order: dict[str, Any], handles: list[int], answers: socket.socket) -> None:
         trees = self._open_trees(order)
         try:
-            ready = self._make_cell(True) if order["network"] else self._next_cell()
+            special = order["network"] or not order["masked"]
+            ready = self._make_cell(order["network"], order["masked"]) if special else self._next_cell()
             given = [answers.fileno(), *trees, *handles]
             messages.send(answers, {"pid": ready.pid}, (ready.pidfd,))
             messages.send(ready.orders, order["for_cell"], given)

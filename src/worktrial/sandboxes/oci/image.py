@@ -12,7 +12,7 @@ import tarfile
 from pathlib import Path
 
 from worktrial.errors import SandboxError
-from worktrial.sandboxes.inside.root import ETC, FILES
+from worktrial.sandboxes.namespaces import _ETC, _FILES
 from worktrial.sandboxes.oci.client import Client
 from worktrial.store.cache import digest
 
@@ -44,11 +44,11 @@ def _root() -> bytes:
             _add(archive, name, tarfile.DIRTYPE)
         for name in _LINKS:
             if Path("/", name).is_symlink():
-                _add(archive, name, tarfile.SYMTYPE, link=os.readlink(Path("/", name)))
-        for name, text in sorted(FILES.items()):
+                _add(archive, name, tarfile.SYMTYPE, link=str(Path("/", name).readlink()))
+        for name, text in sorted(_FILES.items()):
             _add(archive, f"etc/{name}", tarfile.REGTYPE, text.encode())
         made = {Path("/etc")}
-        for name in ETC:
+        for name in _ETC:
             for parent in reversed(Path("/etc", name).relative_to("/etc").parents):
                 if Path("/etc", parent) not in made:
                     made.add(Path("/etc", parent))
@@ -60,7 +60,7 @@ def _root() -> bytes:
 def _add_from_host(archive: tarfile.TarFile, path: Path) -> None:
     relative = str(path.relative_to("/"))
     if path.is_symlink():
-        _add(archive, relative, tarfile.SYMTYPE, link=os.readlink(path))
+        _add(archive, relative, tarfile.SYMTYPE, link=str(path.readlink()))
     elif path.is_dir():
         _add(archive, relative, tarfile.DIRTYPE)
         for entry in sorted(path.iterdir()):
