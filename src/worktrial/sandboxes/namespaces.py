@@ -63,7 +63,7 @@ class Namespaces:
         order = {"order": "open", "layers": [str(layer) for layer in layers], "disk_mib": limits.disk_mib}
         handle = self._spawner.order(order)
         answer, _ = await first_answer(handle, "could not mount a workspace")
-        return _Mounted(self._spawner, self._warm, handle, answer["workspace"], limits, self._holding)
+        return _Mounted(self._spawner, self._warm, handle, answer["workspace"], limits=limits, holding=self._holding)
 
     @property
     def spawner(self) -> Spawner:
@@ -78,7 +78,7 @@ class _Mounted:
     tier = Namespaces.tier
 
     def __init__(
-        self, spawner: Spawner, warm: Warm, handle: Answers, number: int, limits: TrialLimits, holding: Holding
+        self, spawner: Spawner, warm: Warm, handle: Answers, number: int, *, limits: TrialLimits, holding: Holding
     ) -> None:
         self._spawner = spawner
         self._warm = warm
@@ -257,7 +257,8 @@ class _Mounted:
         """Return a workspace of its own with the same files, those in its home and temporary folder too."""
         handle = self._spawner.order({"order": "fork", "workspace": self._number})
         answer, _ = await first_answer(handle, "could not copy a workspace")
-        return _Mounted(self._spawner, self._warm, handle, answer["workspace"], self._limits, self._holding)
+        number = answer["workspace"]
+        return _Mounted(self._spawner, self._warm, handle, number, limits=self._limits, holding=self._holding)
 
     # -- standby --
 
