@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from worktrial.formats.base import Record, Timestamp
 from worktrial.formats.evidence import Ended, Status
 
@@ -19,10 +21,12 @@ class Verdict(Record):
     empty when solved."""
     detail: str = ""
     expected: int
-    """Number of tests that had to pass."""
+    """Number of tests that had to pass, without those in quarantine."""
     passed: int
     failed: dict[str, Status | Literal["missing"]]
     """Expected tests that did not pass, with what they did instead. *missing*: the run never reported them."""
+    quarantined: dict[str, Status | Literal["missing"]] = Field(default_factory=dict)
+    """Expected tests that did not count, because they have failed with the landed solution, and what they did."""
     restored: tuple[str, ...] = ()
     """Paths of test infrastructure that the agent had changed and the grader put back."""
     ended: Ended | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from worktrial.formats.candidate import Role
 from worktrial.formats.task import Environment
-from worktrial.languages.protocol import Activation, BuiltEnvironment, Language, ReadFile, TestPlan, TestReport
+from worktrial.languages.protocol import Activation, BuiltEnvironment, Checks, Language, ReadFile, TestPlan, TestReport
 from worktrial.languages.python import paths
 from worktrial.sandboxes.protocol import Sandbox, Workspace
 
@@ -47,6 +47,11 @@ class _Python:
         from worktrial.languages.python import environment
 
         return await environment.build(recipe, sandbox, tree)
+
+    def checks(self, read: ReadFile, search_path: str) -> Checks:
+        from worktrial.languages.python import checks
+
+        return checks.checks(read, search_path)
 
     def activation(self, environment: BuiltEnvironment, workspace: Workspace) -> Activation:
         from worktrial.languages.python import testing

@@ -42,7 +42,7 @@ async def test(workspace: Workspace, environment: BuiltEnvironment, plan: TestPl
         Command(
             (str(python), str(_HARNESS / "launch.py")),
             timeout_s=timeout_s,
-            env={**active.env, "PYTHONHASHSEED": str(plan.shuffle_seed or 0), "TZ": "UTC"},
+            env={**active.env, "PYTHONHASHSEED": str(plan.shuffle_seed or 0), "TZ": "UTC", **plan.env},
             stdin=json.dumps(_plan_json(plan, environment, tools)).encode(),
             mounts=tuple(mounts),
             report=True,
@@ -70,6 +70,7 @@ def _plan_json(plan: TestPlan, environment: BuiltEnvironment, tools: Path | None
         "files": list(plan.files),
         "ids": list(plan.ids),
         "seed": plan.shuffle_seed,
+        "reverse": plan.reverse,
         "first": list(plan.first),
         "stop_after_s": plan.stop_after_s,
         "lines": {path: sorted(lines) for path, lines in plan.lines.items()},
