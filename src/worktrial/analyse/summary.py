@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from worktrial.analyse.intervals import Outcomes, Rate
     from worktrial.analyse.paired import Paired
 
-Outcome = Literal["solved", "not_solved", "infrastructure", "ungraded", "unfinished"]
-"""*ungraded*: attempted, but no verdict yet (or the money ran out). *unfinished*: no attempt came to its end.
-Only the first two are in the denominator."""
+Outcome = Literal["solved", "not_solved", "tampered", "infrastructure", "ungraded", "unfinished"]
+"""*tampered*: not solved, because the result is forged or cannot be. *ungraded*: attempted, but no verdict yet (or the money ran out). *unfinished*: no attempt came to its end.
+Only the first three are in the denominator."""
+
+GRADED: tuple[Outcome, ...] = ("solved", "not_solved", "tampered")
+"""The outcomes in the denominator."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class AgentSummary:
     trials: int
     """Finished trials: every attempt that came to its end, whatever the end."""
     solved: int
+    tampered: int
+    """Trials that are failures because their result is forged or cannot be."""
     infrastructure: int
     ungraded: int
     unfinished: int
@@ -248,6 +253,7 @@ def _agent(config: AgentConfig, control: bool, rows: list[TrialRow], cost: Cost,
         tasks=len({row.task for row in finished}),
         trials=len(finished),
         solved=sum(row.outcome == "solved" for row in rows),
+        tampered=sum(row.outcome == "tampered" for row in rows),
         infrastructure=sum(row.outcome == "infrastructure" for row in rows),
         ungraded=sum(row.outcome == "ungraded" for row in rows),
         unfinished=len(rows) - len(finished),
@@ -261,10 +267,10 @@ def _agent(config: AgentConfig, control: bool, rows: list[TrialRow], cost: Cost,
 
 
 def outcomes(rows: list[TrialRow], request: RunRequest) -> Outcomes:
-    """Return one agent's rows as an array of shape (tasks, trials): 1 solved, 0 not solved, NaN anything else."""
+    """Return one agent's rows as an array of shape (tasks, trials): 1 solved, 0 not solved or tampered, NaN anything else."""
     import numpy as np
 
-    value = {"solved": 1.0, "not_solved": 0.0}
+    value = {"solved": 1.0, "not_solved": 0.0, "tampered": 0.0}
     flat = np.array([value.get(row.outcome, np.nan) for row in rows], dtype=np.float64)
     return flat.reshape(len(request.tasks), len(rows) // len(request.tasks) if request.tasks else 0)
 

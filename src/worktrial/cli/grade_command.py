@@ -60,7 +60,7 @@ class Grading:
 def conclude(run: RunDir, *, as_json: bool) -> None:
     """Print every agent's solve rate, for people and, if asked for, as JSON."""
     from worktrial.analyse.summary import agents_json, summarise
-    from worktrial.analyse.words import percent
+    from worktrial.analyse.words import count, percent
 
     summary = summarise(run, agents.CONTROLS)
     for agent in summary.agents:
@@ -70,7 +70,9 @@ def conclude(run: RunDir, *, as_json: bool) -> None:
             if rate is None
             else f"{percent(rate.mean)} (95% CI {percent(rate.low)} to {percent(rate.high)})"
         )
-        talk.print(f"{agent.name}{' (control)' if agent.control else ''}: solved {said}", markup=False)
+        forged = f"; {count(agent.tampered, 'trial')} tampered with, not solved" if agent.tampered else ""
+        role = " (control)" if agent.control else ""
+        talk.print(f"{agent.name}{role}: solved {said}{forged}", markup=False)
     faults = print_faults(run, summary)
     if as_json:
         print_json({**agents_json(summary), **faults})

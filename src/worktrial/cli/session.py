@@ -213,7 +213,7 @@ class Campaign:
         work.now(counts + money)
 
 
-_MARKS = {"solved": "✓", "not_solved": "✗", "infrastructure": "!"}
+_MARKS = {"solved": "✓", "not_solved": "✗", "tampered": "⚠", "infrastructure": "!"}
 
 
 def _spent(trials: Sequence[TrialDir]) -> float:

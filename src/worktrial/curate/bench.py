@@ -275,15 +275,24 @@ class Bench:
             exit_code=report.exit_code,
             outcomes=by_status(report.statuses),
             output_tail=report.output[-KEPT_TAIL:] if report.exit_code != 0 else "",
+            unproven=tuple(sorted(report.unproven)),
+            evidence=report.evidence,
         )
         self.record(candidate, run)
         return run
 
     async def test(
-        self, language: Language, tree: str, environment: BuiltEnvironment, plan: TestPlan, timeout_s: float
+        self,
+        language: Language,
+        tree: str,
+        environment: BuiltEnvironment,
+        plan: TestPlan,
+        timeout_s: float,
+        *,
+        near: str | None = None,
     ) -> TestReport:
-        """Run tests on a fresh copy of `tree`."""
-        (report,) = await self.test_together(language, tree, environment, [plan], timeout_s)
+        """Run tests on a fresh copy of `tree`; one that is no candidate's is made from a tree `near` it that is."""
+        (report,) = await self.test_together(language, tree, environment, [plan], timeout_s, near=near)
         return report
 
     async def test_together(
@@ -293,9 +302,11 @@ class Bench:
         environment: BuiltEnvironment,
         plans: Sequence[TestPlan],
         timeout_s: float,
+        *,
+        near: str | None = None,
     ) -> list[TestReport]:
         """Run several plans at the same time on one fresh copy of `tree`."""
-        anchor = await asyncio.to_thread(self._anchor, tree)
+        anchor = await asyncio.to_thread(self._anchor, near or tree)
         layer = await asyncio.to_thread(tree_layer, self.git, anchor)
         async with self.processors:
             workspace = await self.sandbox.open((environment.additions, layer.files), self.settings.limits)

@@ -9,11 +9,12 @@ from worktrial.curate.classify import Classes, classify, judge, may_decide
 from worktrial.curate.environments import Environments
 from worktrial.curate.leaks import Secret, prove_no_leaks, refusal
 from worktrial.curate.selection import Measured, select
+from worktrial.curate.twins import find_twins
 from worktrial.errors import EnvironmentBuildError, RepositoryError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
 from worktrial.formats.evidence import CoverageRun, Decision, LeakProof, Selection, State, TestRun
-from worktrial.formats.task import Environment, Task
+from worktrial.formats.task import Environment, Task, Twin
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment
 
@@ -104,8 +105,8 @@ async def _run(
         if proof.findings:
             return decision.model_copy(update=refusal(proof))
         bench.suite.write_leak_proof(candidate.id, proof)
-        slowest = max(run.wall_s for run in by_state["solution"])
-        await asyncio.to_thread(_write_task, bench, candidate, recipe, classes, slowest)
+        twins = await find_twins(bench, candidate, environment, classes.expected(), timeout_s)
+        await asyncio.to_thread(_write_task, bench, candidate, recipe, classes, by_state["solution"], twins)
     return decision
 
 
@@ -133,9 +134,17 @@ def _conclude(bench: Bench, candidate: Candidate, classes: Classes) -> Decision:
     )
 
 
-def _write_task(bench: Bench, candidate: Candidate, recipe: Environment, classes: Classes, slowest_s: float) -> None:
+def _write_task(
+    bench: Bench,
+    candidate: Candidate,
+    recipe: Environment,
+    classes: Classes,
+    solution: list[TestRun],
+    twins: tuple[Twin, ...],
+) -> None:
     trees = bench.trees(candidate)
     expected = classes.expected()
+    slowest_s = max(run.wall_s for run in solution)
     bench.suite.keep_tree(bench.git, trees.base_tree)
     bench.suite.write_environment(recipe)
     task = Task(
@@ -152,6 +161,9 @@ def _write_task(bench: Bench, candidate: Candidate, recipe: Environment, classes
         test_files=tuple(sorted({test.split("::", 1)[0] for test in expected.all()})),
         tests=expected,
         test_timeout_s=max(_LEAST_TIMEOUT_S, _SLACK * slowest_s),
+        unproven=tuple(sorted({test for run in solution for test in run.unproven} & set(expected.all()))),
+        evidence=tuple(sorted({kind for run in solution for kind in run.evidence})),
+        twins=twins,
     )
     bench.suite.write_task(
         task,

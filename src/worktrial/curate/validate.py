@@ -26,7 +26,7 @@ from worktrial.store.git import objects_dir, open_repository, scratch_repository
 from worktrial.store.scratch import scratch_folder
 from worktrial.store.suite import Suite
 
-_VERSION = "1"
+_VERSION = "2"
 """Raised when validation itself changes, so that earlier decisions do not count."""
 
 PASSING = ("infrastructure", "environment_failed")

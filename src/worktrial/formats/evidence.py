@@ -106,6 +106,10 @@ class TestRun(Record):
     outcomes: dict[Status, tuple[str, ...]]
     output_tail: str = ""
     """The end of what the runner printed; kept for runs that did not pass."""
+    unproven: tuple[str, ...] = ()
+    """Passed tests of which it was not seen that their body came to its end."""
+    evidence: tuple[str, ...] = ()
+    """What was seen that can be a sign of tampering (see `worktrial.languages.protocol.TestReport`)."""
 
     def statuses(self) -> dict[str, Status]:
         """Return the status of every test seen, by id."""
