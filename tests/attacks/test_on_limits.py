@@ -62,7 +62,7 @@ def orphan():
     return 0
 if sum(orphan() for _ in range(100)) == 100:
     reached("all of them")
-time.sleep(1)
+time.sleep(4)
 """
     assert await ended(opened, attack(script, seconds)) == "process_flood"
     assert await gone(lambda: bool(sleepers(seconds)))
