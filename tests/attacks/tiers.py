@@ -6,19 +6,23 @@ isolation first: what it does not reach there it proves nothing about.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from _pytest.mark import ParameterSet
+from tests.sandboxes.daemons import own_dockerd, own_podman_storage
 
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.inside.landlock import abi
 from worktrial.sandboxes.protocol import Command, Finished, Mount, Sandbox, Workspace
-from worktrial.sandboxes.select import BACKENDS, Probe, choose, probe
+from worktrial.sandboxes.select import BACKENDS, choose, probe
 from worktrial.sandboxes.unconfined import Unconfined
 
 LIMITS = TrialLimits(memory_mib=256, disk_mib=32, output_mib=1, processes=40, cpu_s=60)
@@ -70,17 +74,52 @@ def let_through(sandbox: Sandbox, attack: str) -> bool:
 
 
 @functools.cache
-def _probe(tier: str) -> Probe:
-    return next(probe(backend) for backend in BACKENDS if backend.tier == tier)
+def _runtime(tier: str) -> str | None:
+    """Return the runtime that a tier of containers works with, None for its own; skip where none does."""
+    backend = next(backend for backend in BACKENDS if backend.tier == tier)
+    for runtime in (None, "runc") if tier == "podman" else (None,):
+        if (found := probe(backend, runtime)).works:
+            return runtime
+    pytest.skip(f"no {tier} here: {found.cause}")
 
 
-@pytest.fixture(params=[backend.tier for backend in BACKENDS])
+@pytest.fixture(scope="session")
+def docker_of_our_own() -> Iterator[None]:
+    """Run a daemon where we may, and use the machine's where not."""
+    ours = os.geteuid() == 0 and shutil.which("dockerd") and shutil.which("docker")
+    yield from _with_variables(own_dockerd() if ours else contextlib.nullcontext({}))
+
+
+@pytest.fixture(scope="session")
+def podman_of_our_own() -> Iterator[None]:
+    """Keep what podman stores to ourselves where we may."""
+    ours = os.geteuid() == 0 and shutil.which("podman")
+    yield from _with_variables(own_podman_storage() if ours else contextlib.nullcontext({}))
+
+
+def _with_variables(variables: contextlib.AbstractContextManager[dict[str, str]]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, variables as env:
+        for name, value in env.items():
+            patch.setenv(name, value)
+        yield
+
+
+_CONTAINERS = {"docker": "docker_of_our_own", "podman": "podman_of_our_own"}
+
+
+def _marked(tier: str) -> ParameterSet:
+    """Containers take their time, and their daemon serves one worker."""
+    marks = [pytest.mark.xdist_group(tier), pytest.mark.slow] if tier in _CONTAINERS else []
+    return pytest.param(tier, marks=marks)
+
+
+@pytest.fixture(params=[_marked(backend.tier) for backend in BACKENDS])
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     """Return each tier that works here."""
-    found = _probe(request.param)
-    if not found.works:
-        pytest.skip(f"no {request.param} here: {found.cause}")
-    return choose(request.param)
+    tier: str = request.param
+    if tier in _CONTAINERS:
+        request.getfixturevalue(_CONTAINERS[tier])
+    return choose(tier, _runtime(tier))
 
 
 @pytest_asyncio.fixture
