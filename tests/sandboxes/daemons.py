@@ -28,7 +28,9 @@ def own_dockerd() -> Iterator[dict[str, str]]:
     It has no bridge and touches no firewall. When we are killed, it is told to end.
     """
     with _folder() as folder:
-        runtimes = {"runsc": {"path": shutil.which("runsc") or "", "runtimeArgs": ["--network=none"]}}
+        runtimes = {
+            "runsc": {"path": shutil.which("runsc") or "", "runtimeArgs": ["--network=none", "--directfs=false"]}
+        }
         (folder / "daemon.json").write_text(json.dumps({"runtimes": runtimes} if shutil.which("runsc") else {}))
         argv = ["setpriv", "--pdeathsig", "TERM", "dockerd", "--config-file", f"{folder}/daemon.json"]
         argv += ["--iptables=false", "--ip6tables=false", "--bridge=none", "--data-root", f"{folder}/data"]
