@@ -146,11 +146,13 @@ async def _try(sandbox: Oci) -> Probe:
             mounts = (Mount(layer), Mount(layer / "out", writable=True))
             await workspace.run(Command(("sh", "-c", f": > {layer}/seen"), 30, mounts=mounts))
             if (layer / "seen").read_text() != "seen":  # gVisor of 2024 does so: it opens, and then looks at the mount
-                return Probe(False, "this runtime lets files be emptied that are mounted read-only",
-                             'give runsc "--directfs=false" in "runtimeArgs" of the daemon\'s configuration')  # fmt: skip
+                return Probe(False, "this runtime lets files be emptied that are mounted read-only", _GOFER)
         finally:
             await workspace.close()
     return Probe(True)
+
+
+_GOFER = 'give runsc "--directfs=false" in the "runtimeArgs" of the daemon\'s configuration'
 
 
 def _hint(tool: Tool, cause: str) -> str:
