@@ -17,8 +17,10 @@ _COMMANDS = {
     "validate": "Prove candidates by running their tests before and after.",
     "run": "Let agents attempt the tasks of a suite, and grade them.",
     "grade": "Grade the trials of a run again.",
+    "gateway": "Pass model requests on, meter and record them, for agents run by hand.",
     "report": "Write a static report of a run.",
     "demo": "Do all of it in one go, with no key and no model.",
+    "agents": "List the agents there are, and install them.",
     "verify-server": "Serve a repository's own checks to any MCP client.",
     "doctor": "Check what this machine has and name the remedy for what is missing.",
 }

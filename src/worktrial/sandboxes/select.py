@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,7 +9,6 @@ from pathlib import Path
 
 from worktrial.errors import SandboxError, UsageError
 from worktrial.sandboxes.protocol import Sandbox
-from worktrial.store.git import last_line
 
 NONE_MEANS = (
     "none: repository code, tests and agents run as you, with your files, keys and network in reach; "
@@ -113,20 +110,13 @@ def probe(backend: Backend, runtime: str | None = None) -> Probe:
 
 
 def probe_namespaces() -> Probe:
-    """Try for real what a sandbox needs: a mount in a user namespace, and bubblewrap inside it."""
-    missing = [tool for tool in ("unshare", "nsenter", "prlimit") if shutil.which(tool) is None]
-    if missing:
-        return Probe(False, f"{', '.join(missing)} not found", "install util-linux")
-    if shutil.which("bwrap") is None:
-        return Probe(False, "bubblewrap (bwrap) is not installed", "install it: apt-get install bubblewrap")
-    outer = ["unshare", "--user", "--map-root-user", "--mount"]
-    plain = subprocess.run([*outer, "true"], capture_output=True, check=False)
-    if plain.returncode:
-        return Probe(False, f"user namespaces do not work: {last_line(plain.stderr)}", _userns_remedy())
-    inner = ["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
-    nested = subprocess.run([*outer, *inner, "true"], capture_output=True, check=False)
-    if nested.returncode:
-        return Probe(False, f"bubblewrap does not work: {last_line(nested.stderr)}", _userns_remedy())
+    """Try for real what a sandbox needs: mounts in a user namespace, and a command in namespaces below it."""
+    from worktrial.sandboxes.namespaces import try_once
+
+    try:
+        try_once()
+    except SandboxError as error:
+        return Probe(False, f"namespaces do not work: {error.cause or error.message}", _userns_remedy())
     return Probe(True)
 
 
