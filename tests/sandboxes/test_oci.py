@@ -20,8 +20,8 @@ from tests.sandboxes.daemons import USER, own_dockerd, own_podman_storage, worki
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.oci import Oci, probe
 from worktrial.sandboxes.oci.workspace import ContainedWorkspace
-from worktrial.sandboxes.process import descendants
 from worktrial.sandboxes.protocol import Change, Mount, Sandbox
+from worktrial.sandboxes.usage import descendants
 
 pytestmark = pytest.mark.slow
 
