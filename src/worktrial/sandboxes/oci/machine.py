@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from worktrial.sandboxes.inside import seccomp
 from worktrial.sandboxes.oci.client import Client, Tool, mounting
 from worktrial.sandboxes.oci.contained import Attached
 from worktrial.sandboxes.oci.image import root_folders
@@ -22,6 +23,8 @@ RUNNER = ("SETUID", "SETGID", "KILL")
 """Where it runs a command: to become that user, and to end what it leaves behind. The command itself has none."""
 
 _PROGRAM = Path(__file__).parent / "inside"
+_SHARED = Path(seccomp.__file__).parent
+"""What it has in common with the insides of other tiers, shown beside it."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Machine:
         It is the interpreter that we ourselves run on, unless that is the system's and the image has a system of its
         own: then the image must have one.
         """
-        mounts = {INSIDE: Shown(str(_PROGRAM))}
+        mounts = {INSIDE: Shown(str(_PROGRAM)), f"{INSIDE}-shared": Shown(str(_SHARED))}
         if self.own_root:
             mounts |= {folder: Shown(folder) for folder in root_folders()}
         prefix = os.path.realpath(sys.base_prefix)
