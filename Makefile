@@ -4,13 +4,17 @@ PYTHON ?= $(shell sh tools/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench lock system clean
+.PHONY: demo test attacks check bench lock system clean
 
 demo: $(VENV)/core system
 	$(BIN)/worktrial demo --out demo
 
 test: $(VENV)/dev system
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# The attacks on sandboxes and grader alone, on every tier that is present.
+attacks: $(VENV)/dev system
+	$(BIN)/pytest -n 2 --dist loadgroup tests/attacks
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .
