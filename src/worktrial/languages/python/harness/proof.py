@@ -29,7 +29,7 @@ class Prover:
 
     def compile(self, source, filename, rewrite=None):
         """Return the code of a module; `rewrite` changes its syntax tree before the marks are put in."""
-        tree = ast.parse(source, filename=filename)
+        tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         if rewrite is not None:
             rewrite(tree)
         self.put_marks(tree)
