@@ -175,7 +175,8 @@ def test_mocked():
     fake.assert_called_once_with("x")
     assert label(Money(100, "EUR"))
 """
-CONFTEST = "import pytest\n\nfrom ledger import money\n\n\n@pytest.fixture\ndef euro():\n    return 'EUR' if money else ''\n"
+CONFTEST = "import pytest\n\nfrom ledger import money\n\n\n"
+CONFTEST += "@pytest.fixture\ndef euro():\n    return 'EUR' if money else ''\n"
 """Imports what is tested, as many do: so its code runs before the tests are compiled."""
 SETTINGS = '[tool.pytest.ini_options]\naddopts = "--doctest-modules"\nasyncio_mode = "strict"\n'
 

@@ -77,15 +77,12 @@ BY_FILES = {
             },
         }
     ),
-    "trojan": Attack(
-        {SOURCE: STUB, **{name: TROJAN for name in ("python", "bin/python", "pytest", "bin/pytest", "sh")}}
-    ),
+    "trojan": Attack({SOURCE: STUB, **dict.fromkeys(("python", "bin/python", "pytest", "bin/pytest", "sh"), TROJAN)}),
     "result-is-a-link": Attack(
         {SOURCE: STUB, "results.xml": Link("/etc/passwd"), "verdict.json": Link("../verdict.json")}
     ),
 }
 """By files: all of it is put back, left out or never looked at."""
-
 
 
 @pytest.mark.parametrize("name", BY_FILES)

@@ -49,7 +49,7 @@ for name in os.listdir("/proc/self/fd"):
     except OSError: pass
 os._exit(0)
 """
-STEAL = r'''
+STEAL = r"""
 import itertools
 found = {}
 def handler(number, frame):
@@ -67,7 +67,7 @@ for test in IDS:
     emit({"test": test, "status": "passed", "why": "", "proved": True})
 emit({"finished": 0, "failures": 0, "canaries": 2})
 os._exit(0)
-'''
+"""
 """The one way to the seal that is known: a signal's handler is shown the frame that it interrupts."""
 FAKE_GLOBALS = """
 import ledger

@@ -127,7 +127,7 @@ def raises_edit(call: ast.Call, source: Source, salt: str) -> Edit | None:
     return Edit(start, end, _OTHER_EXCEPTION, f"line {kind.lineno}: another exception", raises=True)
 
 
-def _other_literal(node: ast.expr, source: Source, salt: str) -> Edit | None:
+def _other_literal(node: ast.expr, source: Source, salt: str) -> Edit | None:  # noqa: PLR0911 - one per kind of node
     """Return the change of a literal, or of one inside it, to another of its type."""
     if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "approx" and node.args:
         return _other_literal(node.args[0], source, salt)

@@ -86,7 +86,7 @@ def seal(witness, report_fd, plan, cwd, ours):
     snapshot = witness.take_snapshot(modules, harmless)
     codes = witness.code_objects(*(thing for module in ours.values() for thing in vars(module).values()))
     key = bytes.fromhex(plan.pop("key"))
-    witness.seal(report_fd, key, plan["event"], codes, snapshot, cwd + "/")
+    witness.seal(report_fd, key, plan["event"], own_codes=codes, snapshot=snapshot, workspace=cwd + "/")
 
 
 def load(folder, name):

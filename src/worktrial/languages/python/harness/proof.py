@@ -122,8 +122,8 @@ def install(prover, targets):
         return stat, prover.compile(source, filename, lambda tree: rewrite_asserts(tree, *given))
 
     rewrite._rewrite_test = rewrite_test
-    rewrite._read_pyc = lambda *args, **kwargs: None
-    rewrite._write_pyc = lambda *args, **kwargs: True
+    rewrite._read_pyc = lambda *_args, **_kwargs: None
+    rewrite._write_pyc = lambda *_args, **_kwargs: True
     sys.meta_path.insert(0, Finder(prover, {os.path.realpath(path) for path in targets}))
 
 
