@@ -161,7 +161,7 @@ def _other_value(value: str | bytes | bool | float, salt: str) -> str | bytes | 
     if isinstance(value, int):
         return value + 1 + _number(salt) % 8
     if isinstance(value, float):
-        return value * 3 + 7 if value == value else 7.0  # noqa: PLR0124 - not a number
+        return value * 3 + 7 if abs(value) < 1e100 else 7.0
     if isinstance(value, bytes):
         return _other_text(value.decode("latin-1"), salt).encode("latin-1")
     return _other_text(value, salt)
