@@ -18,7 +18,12 @@ from worktrial.sandboxes.protocol import Sandbox
 LIGHT = ("claude_code", "gemini_cli", "mini_swe_agent")
 """An npm binary, an npm script and a pip package: these run wherever the tests do. All do when
 $WORKTRIAL_TEST_AGENTS is `all`."""
-pytestmark = [pytest.mark.slow, pytest.mark.real_agent, pytest.mark.xdist_group("real_agents"), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.real_agent,
+    pytest.mark.xdist_group("real_agents"),
+    pytest.mark.timeout(900),
+]
 
 
 async def _installed(kind: str, sandbox: Sandbox) -> None:
