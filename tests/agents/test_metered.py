@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worktrial.agents.metered import AskedCall, Request, merge, totals, usage
@@ -73,6 +73,7 @@ calls = st.lists(st.sampled_from("abcdefgh"), max_size=2, unique=True)
 
 
 @given(st.lists(calls, max_size=6), st.lists(calls, max_size=6))
+@settings(deadline=None)
 def test_partners_keep_their_order_and_are_used_once(of_steps: list[list[str]], of_requests: list[list[str]]) -> None:
     """Whatever calls are where: each request is told of at most once, in order."""
     steps = [step(i, *names) for i, names in enumerate(of_steps, 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worktrial.agents.tool_use import command_kind, kind_of, tool_use
@@ -136,6 +136,7 @@ def test_a_tool_is_told_by_its_name_and_arguments(name: str, arguments: dict[str
 
 
 @given(st.text(max_size=300))
+@settings(deadline=None)
 def test_any_text_is_of_some_kind(text: str) -> None:
     """A model may write anything into a command line."""
     assert command_kind(text) in KINDS
@@ -148,6 +149,7 @@ def test_any_call_is_of_some_kind(name: str, arguments: dict[str, Any]) -> None:
 
 
 @given(st.lists(st.sampled_from(["pytest", "ls", "sed -i s/a/b/ x", "grep x y", "mypy", "true"]), max_size=12))
+@settings(deadline=None)
 def test_every_call_is_counted_once(commands: list[str]) -> None:
     calls = tuple(
         ToolCall(tool_call_id=str(i), function_name="bash", arguments={"command": c}) for i, c in enumerate(commands)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.agents.bench import FILES, Bench
 from tests.agents.real.scenario import KEY, gateway_for
@@ -204,6 +204,7 @@ def test_settings_that_cannot_work_are_refused_when_it_is_loaded(settings: dict[
 
 
 @given(st.binary(max_size=2000))
+@settings(deadline=None)
 def test_a_report_that_is_no_tar_has_no_files(data: bytes) -> None:
     assert isinstance(unpacked(data), dict)
 
@@ -212,6 +213,7 @@ def test_a_report_that_is_no_tar_has_no_files(data: bytes) -> None:
     st.dictionaries(st.sampled_from(["a", "../../etc/passwd", "/abs", "d/e"]), st.binary(max_size=50)),
     st.integers(0, 3000),
 )
+@settings(deadline=None)
 def test_a_torn_report_gives_what_came_before_the_tear(files: dict[str, bytes], at: int) -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w|") as archive:

@@ -104,6 +104,7 @@ json_values = st.recursive(
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 def test_any_change_of_a_log_is_read_without_a_failure(kind: str, data: st.DataObject) -> None:
     """Logs are hostile: values of other types, missing keys, torn lines, bytes that are no text."""
     logs = seen(kind)
@@ -135,17 +136,20 @@ def _changed(value: object, data: st.DataObject) -> object:
 
 
 @given(st.text(max_size=200))
+@settings(deadline=None)
 def test_text_without_json_has_no_objects(text: str) -> None:
     assert all(isinstance(value, dict) for value in json_objects(text))
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=4), json_values, max_size=3), max_size=4))
+@settings(deadline=None)
 def test_objects_are_found_between_other_things(values: list[dict[str, object]]) -> None:
     text = "".join(f"noise\n{json.dumps(value, indent=1)}\n" for value in values)
     assert list(json_objects(text)) == values
 
 
 @given(json_values)
+@settings(deadline=None)
 def test_anything_can_be_a_time_or_a_text(value: object) -> None:
     moment = as_time(value)
     assert moment is None or moment.tzinfo is not None
