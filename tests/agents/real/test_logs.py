@@ -104,7 +104,6 @@ json_values = st.recursive(
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
-@settings(deadline=None)
 def test_any_change_of_a_log_is_read_without_a_failure(kind: str, data: st.DataObject) -> None:
     """Logs are hostile: values of other types, missing keys, torn lines, bytes that are no text."""
     logs = seen(kind)
