@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,8 +18,8 @@ from tests.sandboxes.contract import gone
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.cgroups import probe
 from worktrial.sandboxes.groups import Limits
-from worktrial.sandboxes.process import descendants
 from worktrial.sandboxes.standby import GroupSleeper, SignalSleeper, Sleeper, Standby, Watch
+from worktrial.sandboxes.usage import descendants
 
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 SPIN = "print('x', flush=True)\nwhile True: pass"
@@ -170,16 +171,17 @@ async def test_processes_started_meanwhile_are_stopped_too(make_sleeper: Callabl
         "import os, time\nprint('x', flush=True)\nfor _ in range(300):\n if not os.fork(): time.sleep(60); os._exit(0)"
     )
     with start(script) as process:
-        assert process.stdout is not None
-        process.stdout.read(1)
-        sleeper = make_sleeper(process.pid)
-        await sleeper.freeze()
-        before = len(descendants(process.pid))
-        await asyncio.sleep(0.2)
-        assert len(descendants(process.pid)) == before
-        for pid in descendants(process.pid):
-            os.kill(pid, 9)
-        await sleeper.thaw()
+        try:
+            assert process.stdout is not None
+            process.stdout.read(1)
+            sleeper = make_sleeper(process.pid)
+            await sleeper.freeze()
+            before = len(descendants(process.pid))
+            await asyncio.sleep(0.2)
+            assert len(descendants(process.pid)) == before
+            await sleeper.thaw()
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 async def test_many_wait_by_one_timer_and_without_a_task_each(echo: Echo) -> None:

@@ -84,13 +84,26 @@ class RunRequest(Record):
     suite: str
     """Absolute path."""
     agents: tuple[AgentConfig, ...]
+    controls: tuple[AgentConfig, ...] = ()
+    """What measures the suite beside the agents asked for: one trial per task each."""
     trials: int
+    """Of each agent per task."""
     tasks: tuple[str, ...]
     """Ids of the tasks, fixed when the run was made."""
     budget_usd: float | None = None
     limits: TrialLimits = Field(default_factory=TrialLimits)
     sandbox: str
     """What was asked: a tier's name, or `auto`."""
+    runtime: str | None = None
+    """Of the docker and podman tiers; None: the tool's default."""
+
+    def everyone(self) -> tuple[AgentConfig, ...]:
+        """Return agents and controls."""
+        return self.agents + self.controls
+
+    def trials_of(self, config: AgentConfig) -> int:
+        """Return how many trials per task one of `everyone` makes."""
+        return 1 if config in self.controls else self.trials
 
 
 class RunLock(Record):
@@ -108,6 +121,10 @@ class RunLock(Record):
     """Kernel, architecture, number of processors; no host name."""
     suite_digest: str
     """Hash over all task files."""
+    quarantined: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Expected tests, by task, that the suite's ledger had set aside when the run began: they count for no trial."""
+    set_aside: tuple[str, ...] = ()
+    """Tasks that were left out because no test that decides was left."""
     prices: str
     """Version of the price list."""
     agents: dict[str, str] = Field(default_factory=dict)

@@ -83,6 +83,8 @@ class Trial(Record):
     """Calls about code by tool and the layer that served them, `definition/language_server`."""
     steps: int = 0
     timings: Timings = Field(default_factory=Timings)
+    control: bool = False
+    """Whether the agent measures the suite: the oracle and the no-op."""
     sandbox: str
     """Tier of isolation the agent ran in, e.g. `namespaces`."""
     patch_files: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -37,12 +38,13 @@ class Prices:
         self._base_url = base_url
         self._provider = provider
         self._vendor = vendor
-        self._listed: dict[str, Rates | None] = {}
+        self._listed: dict[str, tuple[Rates | None, int]] = {}
+        """Rates by model, and the hour they were read in."""
 
     async def prepare(self, model: str) -> None:
         """Read what the public list says of a model, if it is needed and was not read yet: 0.5 s, in a thread."""
-        if model not in self._listed and self._own_price(model) is None:
-            self._listed[model] = await asyncio.to_thread(look_up, self._asked(model))
+        if not self._is_read(model) and self._own_price(model) is None:
+            self._listed[model] = (await asyncio.to_thread(look_up, self._asked(model)), _hour())
 
     def cost(
         self, model: str, tokens: Tokens | None, *, estimated: bool = False, reported: float | None = None
@@ -54,9 +56,9 @@ class Prices:
         own = self._own_price(model)
         if own is not None:
             return Cost(_own_cost(own, tokens), source, "own")
-        if model not in self._listed:
-            self._listed[model] = look_up(self._asked(model))
-        rates = self._listed[model]
+        if not self._is_read(model):
+            self._listed[model] = (look_up(self._asked(model)), _hour())
+        rates = self._listed[model][0]
         if rates is not None:
             return Cost(rates.cost_usd(tokens), source, price_list())
         if reported is not None:
@@ -70,8 +72,17 @@ class Prices:
     def _own_price(self, model: str) -> PriceConfig | None:
         return next((price for pattern, price in self._own.items() if fnmatchcase(model, pattern)), None)
 
+    def _is_read(self, model: str) -> bool:
+        """Whether a model's rates are at hand; of those that change by the hour, this hour's."""
+        rates, hour = self._listed.get(model, (None, -1))
+        return hour >= 0 and (rates is None or not rates.hourly or hour == _hour())
+
     def _asked(self, model: str) -> Asked:
         return Asked(model, self._base_url, self._provider, self._vendor)
+
+
+def _hour() -> int:
+    return int(time.time() // 3600)
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from worktrial.gateway import intake
 from worktrial.gateway.exchange import Exchange, Refusal
 from worktrial.gateway.limits import Account, Exhausted, Hold, Till
 from worktrial.gateway.openai_chat import with_usage
-from worktrial.gateway.reading import Wire, error_text, parse, parse_object
+from worktrial.gateway.reading import Tokens, Wire, error_text, parse, parse_object
 from worktrial.gateway.redact import Redactor
 from worktrial.gateway.routing import CHAT, find, split_token
 from worktrial.gateway.transport import Answer, Source, UpstreamFailure
@@ -30,6 +30,8 @@ _THREAD = 1024 * 1024
 _MIB = 1024 * 1024
 _STATUS_OF: dict[Outcome, int] = {"upstream_timeout": 504, "not_recorded": 502}
 _OUTPUT_EXPECTED = 1000
+"""Tokens reckoned with for an answer that is not there yet."""
+_BYTES_A_TOKEN = 4
 
 
 class Proxy:
@@ -52,6 +54,8 @@ class Proxy:
         self._replaying = replaying
         self._redactor = Redactor(upstreams.keys())
         self._till = Till()
+        self._costliest: dict[str, float] = {}
+        """By model, USD."""
         self.failure: StorageError | None = None
         """Why nothing can be recorded any more; requests are refused from then on."""
 
@@ -188,16 +192,14 @@ class Proxy:
         exchange.queued_s = time.perf_counter() - before
 
     async def _expected(self, exchange: Exchange) -> Hold:
-        """Return what a request is likely to cost: its length, and an answer of some length."""
+        """Return what a request is likely to cost: by its length and an answer of some length, but no less than the
+        costliest to that model did."""
         if exchange.upstream is None or not any(account.bounded for account in exchange.trial.accounts):
             return Hold(0.0, 0)
         await exchange.upstream.prices(exchange.route.wire).prepare(exchange.upstream_model)
-        exchange.outcome = "cut"  # as if it broke off now: that is what is estimated
-        tokens, _ = exchange.tokens()
-        exchange.outcome = None
-        count = (tokens.input if tokens else 0) + _OUTPUT_EXPECTED
-        cost = exchange.cost(tokens, estimated=True)
-        return Hold(cost.usd or 0.0, count)
+        tokens = Tokens(-(-len(exchange.sent) // _BYTES_A_TOKEN), _OUTPUT_EXPECTED)
+        cost = exchange.cost(tokens, estimated=True).usd or 0.0
+        return Hold(max(cost, self._costliest.get(exchange.upstream_model, 0.0)), tokens.input + tokens.output)
 
     async def _keep_request(self, exchange: Exchange) -> None:
         if not exchange.body:
@@ -295,6 +297,8 @@ class Proxy:
         if exchange.outcome != "answered" and exchange.request_digest:
             trial.failed(exchange.id, exchange.body, exchange.tried)
         if exchange.hold is not None:
+            model = exchange.upstream_model
+            self._costliest[model] = max(self._costliest.get(model, 0.0), cost.usd or 0.0)
             self._till.leave(trial.accounts, exchange.hold, cost.usd, tokens_of(record))
 
 

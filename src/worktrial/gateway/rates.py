@@ -40,6 +40,8 @@ class Rates:
     """USD for the request itself."""
     tiers: tuple[Tier, ...]
     """Rising; the first is for all lengths."""
+    hourly: bool = False
+    """The list has other prices at other hours."""
 
     def cost_usd(self, tokens: Tokens) -> float:
         """Return what a request cost."""
@@ -96,11 +98,11 @@ def read_list(asked: Asked) -> Rates | None:
             found = genai_prices.calc_price(genai_prices.Usage(input_tokens=1), asked.model, **where)
         except LookupError:
             continue
-        return _rates(found.model_price)
+        return _rates(found.model_price, hourly=isinstance(found.model.prices, list))
     return None
 
 
-def _rates(price: Any) -> Rates:
+def _rates(price: Any, *, hourly: bool) -> Rates:
     from genai_prices import types
 
     def cost(**counts: int) -> float:
@@ -125,7 +127,7 @@ def _rates(price: Any) -> Rates:
                 / many,
             )
         )
-    return Rates(flat, tuple(tiers))
+    return Rates(flat, tuple(tiers), hourly)
 
 
 if __name__ == "__main__":

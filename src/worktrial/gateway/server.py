@@ -71,10 +71,15 @@ class Gateway:
             self._config, self._upstreams, self._trials, self._source, replaying=self._replay is not None
         )
         # Cancelling a handler whose agent has hung up closes the upstream's connection too: nobody pays for the rest.
-        server = web.Server(self._proxy.handle, handler_cancellation=True)
-        self._runner = web.ServerRunner(
-            server, access_log=None, keepalive_timeout=_IDLE_S, shutdown_timeout=_SHUTDOWN_S, lingering_time=1.0
+        server = web.Server(
+            self._proxy.handle,
+            handler_cancellation=True,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=_IDLE_S,
+            lingering_time=1.0,
         )
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
         try:
             if socket is not None:

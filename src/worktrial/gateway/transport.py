@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from worktrial.gateway.upstreams import passed_back
 _KEEP_ALIVE_S = 4.0
 """Less than the five seconds after which many servers close an idle connection: a request into one that is being
 closed would fail."""
+_LONG = 512 * 1024
 _OWN_HEADERS = ("User-Agent", "Accept", "Content-Type", "Accept-Encoding")
 
 
@@ -80,7 +82,7 @@ class Live:
             response = await self._session.request(
                 exchange.method,
                 URL(upstream.url(wire, exchange.path, exchange.query), encoded=True),
-                data=exchange.sent or None,
+                data=_payload(exchange.sent),
                 headers=upstream.headers(wire, headers),
                 allow_redirects=False,
                 proxy=upstream.proxy,
@@ -120,6 +122,11 @@ class _LiveAnswer:
             self._response.release()
         else:
             self._response.close()
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO | None:
+    """Return a body as it is sent: a long one in pieces, so that others get their turn."""
+    return io.BytesIO(body) if len(body) > _LONG else body or None
 
 
 def _failure(error: Exception) -> UpstreamFailure:

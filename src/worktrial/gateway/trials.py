@@ -16,7 +16,8 @@ from worktrial.gateway.recording import Recorder
 
 GENERATING = ("chat", "generate_content")
 """Operations that generate something: the others cost nothing and are no turns."""
-_STREAMING = re.compile(rb'"stream"\s*:\s*(?:true|false)\s*,?|"stream_options"\s*:\s*\{[^{}]*\}\s*,?')
+_STREAMING = re.compile(rb'"stream"\s*:\s*(?:true|false)|"stream_options"\s*:\s*\{[^{}]*\}')
+_SEPARATORS = b" \t\r\n,"
 _STOPS: tuple[Outcome, ...] = ("budget", "limit")
 _SOURCES: tuple[Source, ...] = ("estimated", "reported", "metered")
 """The least certain first: that of a sum is that of its least certain part."""
@@ -123,7 +124,7 @@ def side_requests(records: Iterable[GatewayRecord]) -> set[str]:
 
 
 def _without_streaming(body: bytes) -> str:
-    return hashlib.sha256(_STREAMING.sub(b"", body)).hexdigest()
+    return hashlib.sha256(_STREAMING.sub(b"", body).translate(None, _SEPARATORS)).hexdigest()
 
 
 def _added(total: Usage, record: GatewayRecord) -> Usage:

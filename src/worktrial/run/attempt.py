@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from worktrial.agents import context_file
+from worktrial.agents import CONTROLS, context_file
 from worktrial.agents.context_files import switched
 from worktrial.agents.protocol import Agent, Attempt, Budget, Gateway, Outcome
 from worktrial.errors import EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError
@@ -66,6 +66,7 @@ class Attempts:
                 ended="infrastructure",
                 cause=type(error).__name__.removesuffix("Error").lower() + "_failed",
                 detail=str(error),
+                control=config.kind in CONTROLS,
                 sandbox=self._sandbox.tier,
             )
         trial_dir.write_trial(trial)
@@ -104,6 +105,7 @@ class Attempts:
             served_by=dict(outcome.served_by),
             steps=outcome.steps,
             timings=Timings(workspace_s=workspace_s, agent_s=agent_s, patch_s=clock.lap()),
+            control=config.kind in CONTROLS,
             sandbox=workspace.tier,
             patch_files=patch.count(b"\ndiff --git ") + patch.startswith(b"diff --git "),
             patch_bytes=len(patch),

@@ -87,7 +87,9 @@ class Folder:
             for change in self.changes():
                 to = folder / change.path
                 self._make_parents(folder, Path(change.path).parent)
-                if change.kind == "removed":
+                if _is_folder(str(self.files / change.path)):
+                    self._make_parents(folder, Path(change.path))
+                elif change.kind == "removed":
                     os.mknod(to, stat.S_IFCHR, 0)  # a whiteout, as overlays have it
                 else:
                     _copy(str(self.files / change.path), str(to), None, self.path)

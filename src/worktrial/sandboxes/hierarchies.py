@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from worktrial.sandboxes.process import descendants
+from worktrial.sandboxes.usage import descendants
 
 ASIDE = "worktrial-host"
 """A version 2 group that hands controllers on may hold no processes itself; those it had are moved to this one."""

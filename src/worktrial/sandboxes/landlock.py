@@ -45,14 +45,17 @@ _USERS = range(61184, 65520)
 _SLACK = 16
 """Processes more than the limit before the kernel says no: going beyond the limit is to be seen, not to be hidden."""
 _ETC = (
-    *("alternatives", "ca-certificates", "ca-certificates.conf", "group", "hosts", "ld.so.cache", "ld.so.conf"),
+    *("alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "debian_version", "group", "hosts"),
+    *("inputrc", "java-*", "ld.so.cache", "ld.so.conf", "lsb-release", "os-release", "profile", "python3*"),
     *("ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf", "passwd", "pki/ca-trust/extracted", "pki/tls/certs"),
     # Certificates, but not the private keys beside them.
     *("protocols", "services", "ssl/cert.pem", "ssl/certs", "ssl/openssl.cnf", "terminfo"),
 )
-_READ = ("/proc", "/sys/devices/system/cpu", *(f"/etc/{name}" for name in _ETC))
+_READ = ("/proc", "/sys/devices/system/cpu")
 _RUN = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_INSTEAD = {"GIT_CONFIG_NOSYSTEM": "1"}
+"""The host's settings are there and closed, which git takes for a failure."""
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
 
 
@@ -94,10 +97,10 @@ class Landlock:
         spec = {
             "abi": self._abi,
             "parent": os.getpid(),
-            "env": env,
+            "env": _INSTEAD | env,
             "keep": [REPORT_FD],
             "failed": FAILED,
-            "read": [*_READ, *(["/etc/resolv.conf"] if command.network else [])],
+            "read": [*_READ, *_settings(network=command.network)],
             "run": [*_RUN, *readable],
             "devices": _DEVICES,
             "write": [*(str(folder.path / part) for part in PARTS), *writable],
@@ -160,6 +163,11 @@ async def _try(decoy: str) -> str:
     finally:
         await workspace.close()
     return done.output.decode("utf-8", "replace")
+
+
+def _settings(*, network: bool) -> list[str]:
+    names = [*_ETC, *(["resolv.conf"] if network else [])]
+    return [str(path) for name in names for path in Path("/etc").glob(name)]
 
 
 def _user() -> tuple[int, TextIO]:

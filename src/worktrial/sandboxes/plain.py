@@ -17,10 +17,10 @@ from worktrial.errors import SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.folder import Folder, Like
-from worktrial.sandboxes.lasting import LastingProcess, start_process
 from worktrial.sandboxes.namespaces import environment
-from worktrial.sandboxes.process import Bounds, descendants, marked, run_process, run_trusted
+from worktrial.sandboxes.process import Bounds, Live, run_process, run_trusted, start_process
 from worktrial.sandboxes.protocol import Change, Command, Finished, Process, Workspace
+from worktrial.sandboxes.usage import descendants, marked
 
 _MIB = 1024 * 1024
 _CPU_ENDED = (-signal.SIGXCPU, 128 + signal.SIGXCPU)
@@ -71,7 +71,7 @@ class PlainWorkspace:
         """Called at the end, before the folder is removed."""
         self._at_first_bytes = folder.used_bytes()
         self._marker = f"WORKTRIAL_WORKSPACE={uuid.uuid4().hex}"
-        self._lasting: list[LastingProcess] = []
+        self._lasting: list[Live] = []
         self._cleanups: list[Callable[[], None]] = []
         self._frozen: set[int] = set()
 
@@ -229,7 +229,7 @@ class PlainWorkspace:
     async def close(self) -> None:
         """Kill what runs and remove the folder, read-only parts of it too."""
         await self.resume()
-        await asyncio.gather(*(process.kill() for process in self._lasting))
+        await asyncio.gather(*(process.close() for process in self._lasting))
         for cleanup in (*self._cleanups, self._last):
             cleanup()
         self._lasting.clear()
@@ -239,7 +239,7 @@ class PlainWorkspace:
 class _Resuming:
     """A process that its workspace wakes before it is spoken to."""
 
-    def __init__(self, process: LastingProcess, workspace: PlainWorkspace) -> None:
+    def __init__(self, process: Live, workspace: PlainWorkspace) -> None:
         self._process = process
         self._workspace = workspace
 

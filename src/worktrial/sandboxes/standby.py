@@ -24,7 +24,7 @@ _AT_WORK = 0.05
 """Processors in use on average from which on processes are at work: silent, but not to be stopped."""
 _LOOK_S = 1.0
 """Over at least this many seconds (half of `standby_s`, where that is less)."""
-_STOP_ROUNDS = 100
+_PATIENCE_S = 5.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -86,15 +86,18 @@ class SignalSleeper:
 
     async def freeze(self) -> None:
         """Stop all, and what they started while that was done."""
-        for _ in range(_STOP_ROUNDS):
-            new = set(self._pids()) - self._stopped
-            if not new:
-                return
-            self._signal(new, signal.SIGSTOP)
-            self._stopped |= new
-            await asyncio.sleep(0)
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline:
+            # What has the signal may still start others until it stands still, so the list comes after that.
+            if all(map(_stands_still, self._stopped)):
+                new = set(self._pids()) - self._stopped
+                if not new:
+                    return
+                self._signal(new, signal.SIGSTOP)
+                self._stopped |= new
+            await asyncio.sleep(0.001)
         await self.thaw()
-        raise SandboxError("could not stop a sandbox", cause="its processes keep starting others")
+        raise SandboxError("could not stop a sandbox", cause=f"still running after {_PATIENCE_S:.0f} s")
 
     async def thaw(self) -> None:
         """Let all go on that were stopped."""
@@ -278,6 +281,16 @@ class _Episode:
 
     def ended(self) -> bool:
         return self.over
+
+
+def _stands_still(pid: int) -> bool:
+    """Say whether all threads of a process are stopped (`T`), traced (`t`) or dead; see proc(5)."""
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - one of many
+            with open(f"/proc/{pid}/task/{task}/stat", "rb") as stat:  # noqa: PTH123 - one of many
+                if stat.read().rpartition(b")")[2].split()[0] not in (b"T", b"t", b"Z", b"X"):
+                    return False
+    return True
 
 
 def _cpu_s(pid: int) -> float:

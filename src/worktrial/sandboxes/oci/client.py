@@ -100,7 +100,9 @@ class Client:
     async def remove(self, container: str) -> None:
         """Kill a container and remove it with its unnamed volumes; one that is not there any more is no failure."""
         with contextlib.suppress(SandboxError):
-            await self.call("rm", "--force", "--volumes", *(["--time", "0"] if self.tool == "podman" else []), container)
+            await self.call(
+                "rm", "--force", "--volumes", *(["--time", "0"] if self.tool == "podman" else []), container
+            )
 
 
 def find_client(tool: Tool, runtime: str | None, *, cgroups: bool = True) -> Client:

@@ -7,15 +7,15 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
 from worktrial.errors import SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.sandboxes.oci.client import Client
 from worktrial.sandboxes.oci.inside import frames
-from worktrial.sandboxes.process import end
+from worktrial.sandboxes.process import Capture, end
 from worktrial.sandboxes.protocol import Finished
+from worktrial.sandboxes.standby import Watch
 
 KEPT_OUTPUT = 512 * 1024
 KEPT_REPORT = 64 * 1024 * 1024
@@ -25,34 +25,6 @@ _GRACE_S = 60.0
 _KILLED = 137
 _WAITING = 256
 """Pieces of output that may wait for `receive` before the command is kept waiting."""
-
-Busy = Callable[[], AbstractAsyncContextManager[None]]
-"""Says that something is asked of a workspace: nothing of it is frozen meanwhile."""
-
-
-class Kept:
-    """The beginning and the end of a stream, and what was cut out between them."""
-
-    def __init__(self, most: int) -> None:
-        self._half = most // 2
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._total = 0
-
-    def feed(self, data: bytes) -> None:
-        """Take the next piece."""
-        self._total += len(data)
-        room = max(0, self._half - len(self._head))
-        self._head += data[:room]
-        self._tail += data[room:]
-        if len(self._tail) > 2 * self._half:
-            del self._tail[: -self._half]
-
-    def value(self) -> bytes:
-        """Return what was kept."""
-        tail = bytes(self._tail[-self._half :])
-        cut = self._total - len(self._head) - len(tail)
-        return bytes(self._head) + (f"\n… {cut} bytes cut …\n".encode() if cut > 0 else b"") + tail
 
 
 class Attached:
@@ -170,7 +142,7 @@ class Attached:
         await asyncio.gather(self._errors, return_exceptions=True)
 
     async def _read_errors(self) -> bytes:
-        kept = Kept(_KEPT_ERRORS)
+        kept = Capture(_KEPT_ERRORS)
         stderr = self._process.stderr
         if stderr is None:
             raise AssertionError("the client was started with pipes")
@@ -182,13 +154,13 @@ class Attached:
 class Contained:
     """A command that runs in a container of its own: the `Process` of this tier."""
 
-    def __init__(self, attached: Attached, spec: dict[str, Any], busy: Busy) -> None:
-        """Listen to a container that was told `spec`; whatever is asked of it happens within `busy`."""
+    def __init__(self, attached: Attached, spec: dict[str, Any], watch: Watch) -> None:
+        """Listen to a container that was told `spec`; `watch` is the standby of its workspace."""
         self.name = attached.name
         self._attached = attached
         self._what = str(spec["argv"][0])
-        self._busy = busy
-        self._output = Kept(KEPT_OUTPUT)
+        self._watch = watch
+        self._output = Capture(KEPT_OUTPUT)
         self._report = bytearray()
         self._apart = bool(spec["apart"])
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
@@ -200,7 +172,7 @@ class Contained:
 
     async def send(self, data: bytes) -> None:
         """Write to its standard input. Raises `SandboxError` when it has ended."""
-        async with self._busy():
+        async with self._watch.call():
             if self._ended.done() or self._input_closed:
                 raise SandboxError(f"{self._what} takes no more input", cause="it has ended, or its input was closed")
             if data:
@@ -218,6 +190,10 @@ class Contained:
         """Whether it is over."""
         return self._ended.done()
 
+    def when_ended(self, then: Callable[[], None]) -> None:
+        """Call `then` when it is over, at once when it is already."""
+        self._ended.add_done_callback(lambda _: then())
+
     async def started(self) -> None:
         """Wait until it runs. Raises `SandboxError` when it could not be started."""
         await self._started.wait()
@@ -230,14 +206,14 @@ class Contained:
 
     async def receive(self) -> bytes:
         """Return the next bytes of its standard output, empty at the end."""
-        async with self._busy():
+        async with self._watch.call():
             if self._ended.done() and self._pieces.empty():
                 return b""
-            return await self._pieces.get()
+        return await self._pieces.get()  # waiting is no work: it may be frozen meanwhile
 
     async def wait(self) -> Finished:
         """Return how it ended, its standard error as `output`. Raises `SandboxError` when it could not be started."""
-        async with self._busy():
+        async with self._watch.call():
             return await self.result()
 
     async def kill(self) -> None:
@@ -282,6 +258,7 @@ class Contained:
         if kind == frames.REPORT:
             self._report += data[: KEPT_REPORT - len(self._report)]
         elif kind == frames.OUTPUT and self._apart:
+            self._watch.touch()
             if not self._killed:
                 await self._pieces.put(data)
         else:
@@ -291,7 +268,7 @@ class Contained:
         if "failure" in said:
             raise SandboxError(f"could not start {self._what}", cause=said["failure"])
         output = self._output.value()
-        ended = cast(Ended, said["why"])
+        ended = cast("Ended", said["why"])
         if said["code"] and said["full"] and b"no space left on device" in output.lower():
             ended = "disk_full"
         code = said["code"] if ended in ("completed", "disk_full") else None

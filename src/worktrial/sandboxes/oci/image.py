@@ -44,7 +44,7 @@ def _root() -> bytes:
             _add(archive, name, tarfile.DIRTYPE)
         for name in _LINKS:
             if Path("/", name).is_symlink():
-                _add(archive, name, tarfile.SYMTYPE, link=os.readlink(Path("/", name)))
+                _add(archive, name, tarfile.SYMTYPE, link=str(Path("/", name).readlink()))
         for name, text in sorted(_FILES.items()):
             _add(archive, f"etc/{name}", tarfile.REGTYPE, text.encode())
         made = {Path("/etc")}
@@ -60,7 +60,7 @@ def _root() -> bytes:
 def _add_from_host(archive: tarfile.TarFile, path: Path) -> None:
     relative = str(path.relative_to("/"))
     if path.is_symlink():
-        _add(archive, relative, tarfile.SYMTYPE, link=os.readlink(path))
+        _add(archive, relative, tarfile.SYMTYPE, link=str(path.readlink()))
     elif path.is_dir():
         _add(archive, relative, tarfile.DIRTYPE)
         for entry in sorted(path.iterdir()):

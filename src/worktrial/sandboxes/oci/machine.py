@@ -12,6 +12,7 @@ from typing import Any, Literal
 from worktrial.sandboxes.oci.client import Client, Tool, mounting
 from worktrial.sandboxes.oci.contained import Attached
 from worktrial.sandboxes.oci.image import root_folders
+from worktrial.sandboxes.pageout import Means
 
 INSIDE = "/.worktrial"
 """Where our own program lies in every container."""
@@ -35,7 +36,7 @@ class Shown:
 
     def arguments(self, target: str, tool: Tool) -> list[str]:
         """Return the client's arguments for it."""
-        options = [*self.options, *([] if self.writable else ["readonly"])]
+        options = [*self.options, *([] if self.writable else ["ro=true"])]
         if self.kind == "volume" and tool == "docker":  # or an empty one is given the image's owner and mode again
             options.append("volume-nocopy")
         return mounting(self.kind, target, self.source, *options)
@@ -49,6 +50,8 @@ class Machine:
     image: str
     own_root: bool
     """Whether the image is empty, and the host's programs are mounted into it."""
+    means: Means | None
+    """How the memory of what is frozen can be handed back; None: not at all."""
     us: int
     """Our own user as it is called inside: who can write to what is mounted writable."""
 

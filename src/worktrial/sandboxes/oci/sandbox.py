@@ -14,12 +14,14 @@ from typing import Any
 
 from worktrial.errors import SandboxError
 from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes import pageout
 from worktrial.sandboxes.oci.client import Client, Tool, find_client
 from worktrial.sandboxes.oci.image import base_image
 from worktrial.sandboxes.oci.machine import Machine
-from worktrial.sandboxes.oci.workspace import open_workspace
+from worktrial.sandboxes.oci.workspace import Wanted, open_workspace
 from worktrial.sandboxes.protocol import Command, Mount, Workspace
 from worktrial.sandboxes.select import Probe
+from worktrial.sandboxes.standby import Standby
 from worktrial.store.cache import cache_dir
 from worktrial.store.files import writing
 from worktrial.store.git import last_line
@@ -40,22 +42,30 @@ class Oci:
         facts = _facts(client)
         self._client = Client(tool, client.path, runtime, facts.cgroups, client.env)
         self._us = 0 if facts.rootless else os.getuid()
+        self._means, memory = pageout.probe(groups=False)
+        self._standby = Standby()
         self._machine: Machine | None = None
         self._preparing = asyncio.Lock()
         bounds = "cgroups" if facts.cgroups else "no cgroups: memory and processes are looked at ten times a second"
-        parts = [facts.version, f"runtime {runtime or facts.runtime}", *(["rootless"] if facts.rootless else []), bounds]
+        parts = [
+            facts.version,
+            f"runtime {runtime or facts.runtime}",
+            *(["rootless"] if facts.rootless else []),
+            bounds,
+            memory,
+        ]
         self.detail = "; ".join([*parts, f"image {self._image}" if self._image else "the host's /usr"])
 
     async def open(self, layers: tuple[Path, ...], limits: TrialLimits) -> Workspace:
         """Return a fresh workspace over `layers`. Raises `SandboxError`."""
-        return await open_workspace(await self._prepared(), self.tier, layers, limits)
+        return await open_workspace(Wanted(await self._prepared(), self.tier, layers, limits, self._standby))
 
     async def _prepared(self) -> Machine:
         """Return what containers are made of, importing the image when it is not there."""
         async with self._preparing:
             if self._machine is None:
                 image = self._image or await base_image(self._client)
-                self._machine = Machine(self._client, image, own_root=not self._image, us=self._us)
+                self._machine = Machine(self._client, image, not self._image, self._means, self._us)
         return self._machine
 
 
@@ -144,7 +154,7 @@ def _hint(tool: Tool, cause: str) -> str:
     if "hybrid mode" in cause or ("cgroup" in cause and tool == "podman"):
         return "take another runtime: apt-get install runc, then --runtime runc"
     if "unknown or invalid runtime" in cause.lower() or "unknown runtime" in cause.lower():
-        return "tell the daemon of it: \"runtimes\" in /etc/docker/daemon.json"
+        return 'tell the daemon of it: "runtimes" in /etc/docker/daemon.json'
     if "root network namespace" in cause:
         return 'give runsc "runtimeArgs": ["--network=none"] in the daemon\'s configuration'
     if "no such file or directory" in cause and "bind" in cause:

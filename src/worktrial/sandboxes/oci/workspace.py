@@ -14,6 +14,7 @@ import json
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from worktrial.sandboxes.namespaces import HOME, ROOT, environment
 from worktrial.sandboxes.oci.contained import KEPT_REPORT, Attached, Contained
 from worktrial.sandboxes.oci.hosting import run_on_files
 from worktrial.sandboxes.oci.machine import HOLDER, RUNNER, Machine, Shown
-from worktrial.sandboxes.oci.standby import Standby
+from worktrial.sandboxes.oci.sleeping import ContainersSleeper
 from worktrial.sandboxes.protocol import Change, Command, Finished, Process, Workspace
+from worktrial.sandboxes.standby import Standby
 from worktrial.store.files import writing
 
 _FOLDERS = (str(ROOT), HOME, "/tmp")  # noqa: S108 - inside
@@ -34,10 +36,20 @@ _GVISOR_MIB = 256
 """What gVisor's own kernel may take beside it; it counts in the same cgroup."""
 
 
-async def open_workspace(
-    machine: Machine, tier: str, layers: tuple[Path, ...], limits: TrialLimits, forked: ContainedWorkspace | None = None
-) -> ContainedWorkspace:
-    """Return a workspace over `layers`, with the files of another one when it is forked. Raises `SandboxError`."""
+@dataclass(frozen=True)
+class Wanted:
+    """What a workspace is to be."""
+
+    machine: Machine
+    tier: str
+    layers: tuple[Path, ...]
+    limits: TrialLimits
+    standby: Standby
+
+
+async def open_workspace(wanted: Wanted, forked: ContainedWorkspace | None = None) -> ContainedWorkspace:
+    """Return a workspace over its layers, with the files of another one when it is forked. Raises `SandboxError`."""
+    machine, layers, limits = wanted.machine, wanted.layers, wanted.limits
     shown = {f"/layers/{number}": Shown(str(layer)) for number, layer in enumerate(layers)}
     inodes = max(16384, limits.disk_mib * 256)
     tmpfs = ("volume-opt=type=tmpfs", "volume-opt=device=tmpfs",
@@ -59,7 +71,7 @@ async def open_workspace(
         if isinstance(error, SandboxError):
             raise SandboxError("could not open a workspace", cause=error.cause, hint=error.hint) from error
         raise
-    return ContainedWorkspace(machine, tier, layers, limits, holder, volumes)
+    return ContainedWorkspace(wanted, holder, volumes)
 
 
 async def _volumes(machine: Machine, name: str) -> dict[str, tuple[str, Path]]:
@@ -74,32 +86,27 @@ class ContainedWorkspace:
 
     root = ROOT
 
-    def __init__(
-        self,
-        machine: Machine,
-        tier: str,
-        layers: tuple[Path, ...],
-        limits: TrialLimits,
-        holder: Attached,
-        volumes: dict[str, tuple[str, Path]],
-    ) -> None:
-        self.tier = tier
+    def __init__(self, wanted: Wanted, holder: Attached, volumes: dict[str, tuple[str, Path]]) -> None:
+        self.tier = wanted.tier
         self.volumes = volumes
-        self._machine = machine
-        self._layers = layers
-        self._limits = limits
+        """For each folder the name of its volume, and where that lies on the daemon's machine."""
+        self._wanted = wanted
+        self._machine = wanted.machine
+        self._layers = wanted.layers
+        self._limits = wanted.limits
         self._holder = holder
         self._asking = asyncio.Lock()
-        self._owner = machine.agent
+        self._owner = wanted.machine.agent
         self._processes: dict[str, Contained] = {}
-        self._paused: set[str] = set()
-        self._standby = Standby(limits.standby_s, self._pause, self._unpause)
+        self._still_for = 0
+        self._sleeper = ContainersSleeper(wanted.machine.client, wanted.machine.means)
+        self._watch = wanted.standby.watch(self._sleeper, wanted.limits.standby_s)
 
     # -- commands --
 
     async def run(self, command: Command) -> Finished:
         """Run a command in a container of its own."""
-        async with self._standby.busy():
+        async with self._watch.call():
             running = await self._launch(command, apart=False)
             try:
                 await running.feed(command.stdin)
@@ -112,10 +119,12 @@ class ContainedWorkspace:
 
     async def start(self, command: Command) -> Process:
         """Start a command that goes on while others run."""
-        async with self._standby.busy():
+        async with self._watch.call():
             running = await self._launch(command, apart=True)
             try:
                 await running.started()
+                await self._sleeper.add(running.name)
+                running.when_ended(lambda: self._sleeper.discard(running.name))
                 if command.stdin:
                     await running.send(command.stdin)
             except BaseException:
@@ -156,7 +165,7 @@ class ContainedWorkspace:
         options = self._options()
         attached = await self._machine.run(name, RUNNER, spec, shown | held, *options,
                                            open_files=self._limits.open_files, network=command.network)  # fmt: skip
-        self._processes[name] = Contained(attached, spec, self._standby.busy)
+        self._processes[name] = Contained(attached, spec, self._watch)
         return self._processes[name]
 
     def _spec(self, command: Command, owner: int, *, apart: bool) -> dict[str, Any]:
@@ -208,17 +217,17 @@ class ContainedWorkspace:
     async def read(self, path: str) -> bytes:
         """Return a file's content, as the command's user sees it."""
         most = self._limits.output_mib * 1024 * 1024
-        async with self._standby.busy():
+        async with self._watch.call():
             return await self._ask({"do": "read", "path": path, "most": most}, failing=f"could not read {path}")
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file as the command's user."""
-        async with self._standby.busy():
+        async with self._watch.call():
             await self._ask({"do": "write", "path": path}, data, failing=f"could not write {path}")
 
     async def changes(self) -> tuple[Change, ...]:
         """Return what differs from the layers, by content."""
-        async with self._standby.busy():
+        async with self._watch.call():
             told = await self._ask({"do": "changes"}, failing="could not tell what has changed")
             return tuple(Change(path, kind) for path, kind in json.loads(told))
 
@@ -229,8 +238,11 @@ class ContainedWorkspace:
         us = self._machine.us
         spec = {"mode": "snapshot", "layers": len(self._layers), "uid": us, "gid": us and os.getgid()}
         shown = {f"/layers/{number}": Shown(str(layer)) for number, layer in enumerate(self._layers)}
-        shown |= {str(ROOT): Shown(self.volumes[str(ROOT)][0], kind="volume"), "/out": Shown(str(folder), writable=True)}
-        async with self._standby.busy(), self._still():
+        shown |= {
+            str(ROOT): Shown(self.volumes[str(ROOT)][0], kind="volume"),
+            "/out": Shown(str(folder), writable=True),
+        }
+        async with self._watch.call(), self._still():
             writer = await self._machine.run(f"worktrial-{uuid.uuid4().hex}", HOLDER, spec, shown)
             try:
                 await writer.answer()
@@ -242,12 +254,12 @@ class ContainedWorkspace:
 
     async def fork(self) -> Workspace:
         """Return a workspace with the same files."""
-        async with self._standby.busy(), self._still():
-            return await open_workspace(self._machine, self.tier, self._layers, self._limits, forked=self)
+        async with self._watch.call(), self._still():
+            return await open_workspace(self._wanted, forked=self)
 
     async def host(self, argv: list[str], *, env: Mapping[str, str], data: bytes = b"") -> bytes:
         """Run a trusted program of ours on the workspace's files."""
-        async with self._standby.busy():
+        async with self._watch.call():
             try:
                 return await run_on_files(self._machine, self.volumes[str(ROOT)], argv, env=env, data=data)
             finally:
@@ -265,38 +277,33 @@ class ContainedWorkspace:
     # -- standby and end --
 
     async def standby(self) -> None:
-        """Freeze what runs."""
-        await self._standby.enter()
+        """Freeze what runs and hand its memory back."""
+        await self._watch.standby()
 
     async def resume(self) -> None:
         """Let it go on."""
-        await self._standby.leave()
+        await self._watch.resume()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it is in standby."""
+        return self._watch.asleep
 
     async def close(self) -> None:
         """Kill what runs and drop the files."""
-        self._standby.stop()
+        await self._watch.close()
+        await self._sleeper.thaw()  # not every version of the tools ends what is frozen
         await asyncio.gather(*(process.kill() for process in self._processes.values()))
         await self._holder.leave()
 
     @contextlib.asynccontextmanager
     async def _still(self) -> AsyncIterator[None]:
-        """Freeze what runs for as long as this lasts, so that files stay as they are."""
-        await self._pause()
+        """Freeze what runs for as long as this lasts, so that files stay as they are. Must be within a call."""
+        self._still_for += 1
         try:
+            await self._sleeper.freeze()
             yield
         finally:
-            await self._unpause()
-
-    async def _pause(self) -> bool:
-        """Freeze what runs; return whether anything does."""
-        running = {name for name, process in self._processes.items() if not process.has_ended} - self._paused
-        if running:
-            await self._machine.client.call("pause", *running)
-            self._paused |= running
-        return bool(running)
-
-    async def _unpause(self) -> None:
-        frozen, self._paused = self._paused, set()
-        alive = [name for name in frozen if name in self._processes and not self._processes[name].has_ended]
-        if alive:
-            await self._machine.client.call("unpause", *alive)
+            self._still_for -= 1
+            if not self._still_for:
+                await asyncio.shield(self._sleeper.thaw())

@@ -157,38 +157,52 @@ def _dress(target, info, owner):
     os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns), follow_symlinks=False)
 
 
-def changes(merged, root=_WORKSPACE):
+def changes(merged):
     """Return what differs from the layers: pairs of a path and `written` or `removed`, sorted.
 
     Folders only where they are new and empty, or removed: then what was in them is not listed too.
     """
-    found = []
-    seen = set()
-    folders = {b""}
-    _compare(merged, root, b"", found, seen, folders)
-    for path in set(merged.entries) - seen:
-        if os.path.dirname(path) in folders:  # otherwise that is gone too, or a file now
-            found.append((path, "removed"))
-    return sorted(found)
+    found = _Changes(merged)
+    found.compare(b"")
+    for path in merged.entries.keys() - found.seen:
+        if os.path.dirname(path) in found.folders:  # otherwise that is gone too, or a file now
+            found.add(path, "removed")
+    return sorted(found.changes)
 
 
-def _compare(merged, root, relative, found, seen, folders):
-    """Add what is new or other below a folder to `found`, all that is there to `seen`; return whether nothing is."""
-    empty = True
-    for entry in os.scandir(os.path.join(root, relative)):
-        empty = False
-        path = os.path.join(relative, entry.name)
-        info = entry.stat(follow_symlinks=False)
-        seen.add(path)
-        before = merged.entries.get(path)
-        if stat.S_ISDIR(info.st_mode):
-            folders.add(path)
-            bare = _compare(merged, root, path, found, seen, folders)
-            if bare and (before is None or not stat.S_ISDIR(before[1].st_mode)):
-                found.append((path, "written"))
-        elif before is None or not _same(before, entry.path, info):
-            found.append((path, "written"))
-    return empty
+class _Changes:
+    def __init__(self, merged):
+        self.entries = merged.entries
+        self.changes = []
+        self.seen = set()
+        self.folders = {b""}
+
+    def add(self, path, kind):
+        self.changes.append((path, kind))
+
+    def compare(self, relative):
+        """Add what is new or other below a folder; return whether nothing is in it."""
+        empty = True
+        for entry in os.scandir(os.path.join(_WORKSPACE, relative)):
+            empty = False
+            path = os.path.join(relative, entry.name)
+            info = entry.stat(follow_symlinks=False)
+            self.seen.add(path)
+            before = self.entries.get(path)
+            if stat.S_ISDIR(info.st_mode):
+                self.folders.add(path)
+                bare = self.compare(path)
+                new = before is None or not stat.S_ISDIR(before[1].st_mode)
+                if before is not None and new:
+                    self.add(path, "removed")
+                if bare and new:
+                    self.add(path, "written")
+            elif not (stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode)):
+                if before is not None:  # pipes and sockets are in no layer
+                    self.add(path, "removed")
+            elif before is None or not _same(before, entry.path, info):
+                self.add(path, "written")
+        return empty
 
 
 def _same(before, path, info):
@@ -216,16 +230,18 @@ def snapshot(spec):
     owner = (spec["uid"], spec["gid"])
     merged = Merged(spec["layers"])
     try:
-        os.chmod(b"/out", 0o755)
+        os.chmod(b"/out", 0o755)  # noqa: S103 - a layer is for all to read
         for path, kind in changes(merged):
             _parents(path, owner)
             target = os.path.join(b"/out", path)
             source = os.path.join(_WORKSPACE, path)
+            now = stat.S_IFMT(os.lstat(source).st_mode) if os.path.lexists(source) else 0
             if kind == "removed":
-                os.mknod(target, stat.S_IFCHR | 0o600, 0)
+                if now != stat.S_IFDIR:  # a folder hides by itself the file that was there
+                    os.mknod(target, stat.S_IFCHR | 0o600, 0)
                 continue
             info = os.lstat(source)
-            if stat.S_ISDIR(info.st_mode):
+            if now == stat.S_IFDIR:
                 os.mkdir(target, 0o700)
                 _dress(target, info, owner)
             else:
@@ -301,7 +317,7 @@ def _read(path, most):
             raise OSError(errno.EINVAL, "it is no file")
         data = file.read(most + 1)
     if len(data) > most:
-        raise OSError(errno.EFBIG, "it is larger than %d bytes" % most)
+        raise OSError(errno.EFBIG, f"it is larger than {most} bytes")
     return data
 
 

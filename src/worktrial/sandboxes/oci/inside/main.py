@@ -15,9 +15,9 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import files  # noqa: E402
-import frames  # noqa: E402
-import supervise  # noqa: E402
+import files
+import frames
+import supervise
 
 _PR_SET_DUMPABLE = 4
 

@@ -5,12 +5,15 @@ Runs inside, with the standard library of Python 3.8 or newer.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import json
 import os
 import selectors
 import signal
 import socket
+import struct
 import time
 
 import frames
@@ -18,6 +21,7 @@ import frames
 _POLL_S = 0.1
 _DRAIN_S = 2.0
 _PIECE = 65536
+_CAPABILITY_VERSION = 0x20080522
 _REPORT = 3
 """The command's descriptor for its report: of one digit, as `sh` knows no longer ones."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -80,7 +84,7 @@ def _resident(processes):
     total = 0
     for pid in processes:
         try:
-            with open("/proc/%d/statm" % pid) as statm:
+            with open(f"/proc/{pid}/statm") as statm:
                 total += int(statm.read().split()[1]) * _PAGE
         except (OSError, ValueError, IndexError):
             continue
@@ -101,7 +105,7 @@ def _cpu_s(processes):
     total = sum(os.times()[2:4])
     for pid in processes:
         try:
-            with open("/proc/%d/stat" % pid) as stat:
+            with open(f"/proc/{pid}/stat") as stat:
                 fields = stat.read().rpartition(")")[2].split()
             total += sum(map(int, fields[11:15])) / _CPU
         except (OSError, ValueError, IndexError):
@@ -183,13 +187,13 @@ class _Supervisor:
             try:
                 _become(spec, (in_read, out_write, err_write), theirs.fileno() if spec["report"] else -1, env)
                 try:
-                    os.execvpe(argv[0], argv, env)
+                    os.execvpe(argv[0], argv, env)  # noqa: S606 - that is what we are for
                 except OSError as error:
                     if error.errno == errno.E2BIG:
                         os.write(say_write, os.strerror(error.errno).encode())
                     os.write(2, b"%s: %s\n" % (argv[0], os.strerror(error.errno).encode()))
                     os._exit(127 if error.errno == errno.ENOENT else 126)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - a fork of ours must not go on as us
                 os.write(say_write, repr(error).encode())
             finally:
                 os._exit(125)
@@ -288,10 +292,8 @@ class _Supervisor:
         """Kill every other process of the container, and wait until they are gone."""
         deadline = time.monotonic() + _DRAIN_S
         while _processes() and time.monotonic() < deadline:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self.reap()
             time.sleep(0.002)
 
@@ -314,15 +316,15 @@ def _become(spec, streams, report, env):
     for number in range(1, signal.NSIG):
         if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
             signal.signal(number, signal.SIG_DFL)
-    try:
-        with open("/proc/self/oom_score_adj", "w") as score:
-            score.write("1000")
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
     if os.getuid() != spec["uid"]:
         os.setgroups([])
         os.setresgid(spec["gid"], spec["gid"], spec["gid"])
         os.setresuid(spec["uid"], spec["uid"], spec["uid"])
+    # Root would keep them; and as the container may gain no privileges, starting a program does not bring them back.
+    if ctypes.CDLL(None, use_errno=True).capset(struct.pack("=Ii", _CAPABILITY_VERSION, 0), bytes(24)):
+        raise OSError(ctypes.get_errno(), "could not drop capabilities")
     os.chdir(spec["cwd"])
 
 
