@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -32,12 +31,12 @@ async def state(bench: Bench, attempt: Attempt) -> dict[str, str]:
 
 
 @pytest.fixture
-async def attempt(bench: Bench) -> AsyncIterator[Attempt]:
+async def attempt(bench: Bench) -> Attempt:
     made = await bench.attempt("Do it.", files=FILES)
     await bench.shell(
         made, "git init -q && git add -A && git -c user.name=a -c user.email=a@b commit -q -m x && chmod 755 AGENTS.md"
     )
-    yield made
+    return made
 
 
 async def test_kept_files_stay_as_they_are(bench: Bench, attempt: Attempt) -> None:

@@ -142,8 +142,10 @@ def test_any_text_is_of_some_kind(text: str) -> None:
     assert command_kind(text) in KINDS
 
 
-@given(st.text(max_size=30), st.dictionaries(st.sampled_from(["command", "cmd", "x"]), st.one_of(
-    st.none(), st.integers(), st.text(max_size=50), st.lists(st.one_of(st.text(max_size=20), st.integers())))))  # fmt: skip
+given_values = st.none() | st.integers() | st.text(max_size=50) | st.lists(st.text(max_size=20) | st.integers())
+
+
+@given(st.text(max_size=30), st.dictionaries(st.sampled_from(["command", "cmd", "x"]), given_values))
 @settings(deadline=None)
 def test_any_call_is_of_some_kind(name: str, arguments: dict[str, Any]) -> None:
     assert kind_of(name, arguments) in KINDS

@@ -219,7 +219,7 @@ def _simple_kind(words: list[str]) -> ToolKind:  # noqa: PLR0911 - a table of ca
     return _by_program(program, rest)
 
 
-def _by_program(program: str, rest: list[str]) -> ToolKind:  # noqa: PLR0911 - a table of cases
+def _by_program(program: str, rest: list[str]) -> ToolKind:
     if program in _TESTS:
         return "run_test"
     if program in _CHECKS:

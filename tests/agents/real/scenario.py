@@ -159,7 +159,7 @@ async def attempt(
     finally:
         await server.stop()
     wall_s = time.monotonic() - started
-    verdict = await Grader(opened, sandbox, folder / "grader.git", limits).grade(trial_dir, task)
+    verdict = await Grader(opened, sandbox, folder / "grader.git", limits, {}).grade(trial_dir, task)
     trajectory = trial_dir.trajectory()
     assert trajectory is not None, trial
     records, _ = read_trial(trial_dir.path)

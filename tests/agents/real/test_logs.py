@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -70,7 +71,7 @@ def test_what_the_agent_counted_itself_is_kept() -> None:
 
 def test_goose_is_read_as_its_source_writes() -> None:
     """Streamed pieces of one message have one id; results come as the user's."""
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "message", "message": {"id": "m1", "role": "assistant", "created": 1700000000, "content": [
             {"type": "text", "text": "I will"}]}},
         {"type": "message", "message": {"id": "m1", "role": "assistant", "created": 1700000000, "content": [

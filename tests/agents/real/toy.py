@@ -30,7 +30,8 @@ try:
         message = ask()
         log.write(json.dumps({"agent": message["content"], "calls": message.get("tool_calls")}) + "\n")
         for call in message.get("tool_calls") or ():
-            done = subprocess.run(json.loads(call["function"]["arguments"])["command"], shell=True, capture_output=True, text=True)
+            command = json.loads(call["function"]["arguments"])["command"]
+            done = subprocess.run(command, shell=True, capture_output=True, text=True)
             log.write(json.dumps({"id": call["id"], "gave": done.stdout + done.stderr}) + "\n")
 except urllib.error.URLError as error:
     print("toy: no answer:", error)
