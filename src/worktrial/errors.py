@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class WorktrialError(Exception):
     """Something the user can act on; the command line prints it as `error:` / `cause:` / `hint:`.
@@ -40,6 +43,10 @@ class EnvironmentBuildError(WorktrialError):
     """The environment of a task could not be built."""
 
 
+class AgentError(WorktrialError):
+    """A real agent is not installed, or could not be."""
+
+
 class SandboxError(WorktrialError):
     """No isolation of the wanted kind is to be had, or a sandbox failed to start."""
 
@@ -50,3 +57,15 @@ class StorageError(WorktrialError):
 
 class InfrastructureError(WorktrialError):
     """A trial or test run failed for a reason that is not the agent's: it leaves the denominator."""
+
+
+@contextlib.contextmanager
+def first_error() -> Iterator[None]:
+    """Raise the first of our errors from a task group in the block in place of the group.
+
+    One failure ends the others of its group; what they were cancelled in is nobody's news.
+    """
+    try:
+        yield
+    except* WorktrialError as group:
+        raise group.exceptions[0] from None

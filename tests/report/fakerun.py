@@ -42,7 +42,7 @@ SUBJECTS = (
     "Write atomic files with the permissions of the old one",
     "Raise UsageError, not KeyError, for an unknown parameter name",
 )
-OutcomeKind = Literal["solved", "not_solved", "infrastructure", "ungraded", "unfinished"]
+OutcomeKind = Literal["solved", "not_solved", "tampered", "infrastructure", "ungraded", "unfinished"]
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def write_trial(folder: TrialDir, fake: FakeTrial) -> None:
     if fake.outcome not in ("ungraded", "infrastructure"):
         folder.write_verdict(
             Verdict(
-                outcome="solved" if fake.outcome == "solved" else "not_solved",
+                outcome=fake.outcome if fake.outcome in ("solved", "tampered") else "not_solved",
                 cause="" if fake.outcome == "solved" else fake.cause or "tests_failed",
                 detail=fake.detail,
                 expected=7,

@@ -16,8 +16,8 @@ import pytest_asyncio
 
 from worktrial.errors import InfrastructureError, SandboxError
 from worktrial.formats.run import TrialLimits
-from worktrial.sandboxes.process import descendants
 from worktrial.sandboxes.protocol import Command, Mount, Sandbox, Workspace
+from worktrial.sandboxes.usage import descendants
 
 Opener = Callable[..., Awaitable[Workspace]]
 LIMITS = TrialLimits(memory_mib=512, disk_mib=32, output_mib=1, processes=40)
@@ -126,6 +126,7 @@ class SandboxContract:
     async def test_arguments_that_no_program_can_be_given_are_an_error_of_ours(
         self, opened: Opener, argument: str
     ) -> None:
+        await opened()
         before = open_files()
         workspace = await opened()
         with pytest.raises(SandboxError, match="could not start"):

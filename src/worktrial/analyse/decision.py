@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from worktrial.analyse.summary import AgentSummary, Lead, RunSummary
+from worktrial.analyse.summary import AgentSummary, Lead, Outcome, RunSummary
 from worktrial.analyse.words import UNKNOWN, count, listing, p_value, percent, points
 
 if TYPE_CHECKING:
@@ -74,14 +74,14 @@ def decide(summary: RunSummary) -> Decision:
 
 def broken_controls(summary: RunSummary) -> list[tuple[str, list[str]]]:
     """Return, for each control that did not do as it must, what it did and the tasks in question."""
-    wrong = {
-        "oracle": ("not_solved", "the landed change itself fails"),
-        "nop": ("solved", "changing nothing solves"),
+    wrong: dict[str, tuple[tuple[Outcome, ...], str]] = {
+        "oracle": (("not_solved", "tampered"), "the landed change itself fails"),
+        "nop": (("solved",), "changing nothing solves"),
     }
     found: list[tuple[str, list[str]]] = []
     for agent in summary.controls:
-        outcome, what = wrong.get(agent.config.kind, ("", ""))
-        tasks = sorted({row.task for row in summary.rows if row.agent == agent.name and row.outcome == outcome})
+        failing, what = wrong.get(agent.config.kind, ((), ""))
+        tasks = sorted({row.task for row in summary.rows if row.agent == agent.name and row.outcome in failing})
         if tasks and agent.rate:
             found.append((f"{what} {len(tasks)} of {count(agent.rate.tasks, 'task')} ({agent.name})", tasks))
     return found
@@ -95,6 +95,9 @@ def caveats(summary: RunSummary) -> list[str]:
     if ungraded := summary.count("ungraded"):
         verb = "has no verdict and is" if ungraded == 1 else "have no verdict and are"
         found.append(f"{count(ungraded, 'trial')} {verb} left out; grade with: worktrial grade RUN.")
+    if tampered := [agent for agent in summary.agents if agent.tampered]:
+        said = listing([f"{agent.name} ({agent.tampered:,})" for agent in tampered])
+        found.append(f"Trials whose result was tampered with count as not solved: {said}.")
     if failed := summary.count("infrastructure"):
         found.append(f"{count(failed, 'trial')} failed for reasons that are not the agent's and left the denominator.")
     if 0 < len(summary.request.tasks) < SMOKE_TEST_TASKS:

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from worktrial.analyse.intervals import Outcomes, Rate
     from worktrial.analyse.paired import Paired
 
-Outcome = Literal["solved", "not_solved", "infrastructure", "ungraded", "unfinished"]
-"""*ungraded*: attempted, but no verdict yet (or the money ran out). *unfinished*: no attempt came to its end.
-Only the first two are in the denominator."""
+Outcome = Literal["solved", "not_solved", "tampered", "infrastructure", "ungraded", "unfinished"]
+"""*tampered*: not solved, because the result is forged or cannot be. *ungraded*: attempted, but no verdict yet (or the money ran out). *unfinished*: no attempt came to its end.
+Only the first three are in the denominator."""
+
+GRADED: tuple[Outcome, ...] = ("solved", "not_solved", "tampered")
+"""The outcomes in the denominator."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class AgentSummary:
     trials: int
     """Finished trials: every attempt that came to its end, whatever the end."""
     solved: int
+    tampered: int
+    """Trials that are failures because their result is forged or cannot be."""
     infrastructure: int
     ungraded: int
     unfinished: int
@@ -145,7 +150,7 @@ def summarise(run: RunDir, controls: Collection[str]) -> RunSummary:
     request, lock = run.request(), run.lock()
     rows: list[TrialRow] = []
     agents = []
-    for config in request.agents:
+    for config in request.everyone():
         own = [read_row(trial) for trial in _trial_dirs(run, request, config)]
         cost = _cost(own, _set_aside(run, request, config), free=config.kind in controls)
         agents.append(_agent(config, config.kind in controls, own, cost, request))
@@ -167,6 +172,7 @@ def agents_json(summary: RunSummary) -> dict[str, Any]:
                 "rate": agent.rate.mean if agent.rate else None,
                 "ci95": [agent.rate.low, agent.rate.high] if agent.rate else None,
                 "infrastructure": agent.infrastructure,
+                "control": agent.control,
             }
             for agent in summary.agents
         }
@@ -213,7 +219,7 @@ def outcome_of(trial: Trial, verdict: Verdict | None) -> Outcome:
 
 def _trial_dirs(run: RunDir, request: RunRequest, config: AgentConfig) -> Iterable[TrialDir]:
     for task in request.tasks:
-        for n in range(1, request.trials + 1):
+        for n in range(1, request.trials_of(config) + 1):
             yield run.trial_dir(config.name, task, n)
 
 
@@ -247,6 +253,7 @@ def _agent(config: AgentConfig, control: bool, rows: list[TrialRow], cost: Cost,
         tasks=len({row.task for row in finished}),
         trials=len(finished),
         solved=sum(row.outcome == "solved" for row in rows),
+        tampered=sum(row.outcome == "tampered" for row in rows),
         infrastructure=sum(row.outcome == "infrastructure" for row in rows),
         ungraded=sum(row.outcome == "ungraded" for row in rows),
         unfinished=len(rows) - len(finished),
@@ -260,12 +267,12 @@ def _agent(config: AgentConfig, control: bool, rows: list[TrialRow], cost: Cost,
 
 
 def outcomes(rows: list[TrialRow], request: RunRequest) -> Outcomes:
-    """Return one agent's rows as an array of shape (tasks, trials): 1 solved, 0 not solved, NaN anything else."""
+    """Return one agent's rows as an array of shape (tasks, trials): 1 solved, 0 not solved or tampered, NaN anything else."""
     import numpy as np
 
-    value = {"solved": 1.0, "not_solved": 0.0}
+    value = {"solved": 1.0, "not_solved": 0.0, "tampered": 0.0}
     flat = np.array([value.get(row.outcome, np.nan) for row in rows], dtype=np.float64)
-    return flat.reshape(len(request.tasks), request.trials)
+    return flat.reshape(len(request.tasks), len(rows) // len(request.tasks) if request.tasks else 0)
 
 
 def _lead(agents: list[AgentSummary], rows: list[TrialRow], request: RunRequest) -> Lead | None:

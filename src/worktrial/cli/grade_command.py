@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from worktrial import agents
+from worktrial.cli.controls import print_faults
 from worktrial.cli.output import print_json, talk
 from worktrial.cli.progress import working
-from worktrial.errors import WorktrialError
+from worktrial.errors import first_error
 from worktrial.formats.base import now
 from worktrial.formats.journal import JournalEntry
 from worktrial.grade.grader import Grader
@@ -40,7 +41,7 @@ class Grading:
         places = asyncio.Semaphore(self._jobs)
         with scratch_folder() as scratch, working("Grading", len(wanted)) as work:
             limits = self._run.request().limits
-            grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits)
+            grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits, self._run.lock().quarantined)
 
             async def one(trial_dir: TrialDir) -> None:
                 async with places:
@@ -50,18 +51,16 @@ class Grading:
                 self._run.journal.append(JournalEntry.model_validate(entry))
                 work.done(f"{trial_dir.agent} {trial_dir.task} #{trial_dir.n}: {verdict.outcome.replace('_', ' ')}")
 
-            try:
+            with first_error():
                 async with asyncio.TaskGroup() as group:
                     for trial_dir in wanted:
                         group.create_task(one(trial_dir))
-            except* WorktrialError as failed:
-                raise failed.exceptions[0] from None
 
 
 def conclude(run: RunDir, *, as_json: bool) -> None:
     """Print every agent's solve rate, for people and, if asked for, as JSON."""
     from worktrial.analyse.summary import agents_json, summarise
-    from worktrial.analyse.words import percent
+    from worktrial.analyse.words import count, percent
 
     summary = summarise(run, agents.CONTROLS)
     for agent in summary.agents:
@@ -71,6 +70,9 @@ def conclude(run: RunDir, *, as_json: bool) -> None:
             if rate is None
             else f"{percent(rate.mean)} (95% CI {percent(rate.low)} to {percent(rate.high)})"
         )
-        talk.print(f"{agent.name}: solved {said}", markup=False)
+        forged = f"; {count(agent.tampered, 'trial')} tampered with, not solved" if agent.tampered else ""
+        role = " (control)" if agent.control else ""
+        talk.print(f"{agent.name}{role}: solved {said}{forged}", markup=False)
+    faults = print_faults(run, summary)
     if as_json:
-        print_json(agents_json(summary))
+        print_json({**agents_json(summary), **faults})

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 
 from worktrial.curate.changes import changed_lines
 from worktrial.curate.putback import put_back
 from worktrial.curate.selection import Measured, plan_for
-from worktrial.errors import EnvironmentBuildError, FormatError, RepositoryError
+from worktrial.errors import FormatError, RepositoryError
 from worktrial.formats.base import Record, now
 from worktrial.formats.candidate import Candidate
 from worktrial.formats.evidence import (
     Decision,
     Ended,
-    EnvironmentUse,
     EvidenceRecord,
     PutBack,
     Selection,
@@ -28,7 +25,6 @@ from worktrial.formats.evidence import (
     TestRun,
 )
 from worktrial.formats.run import TrialLimits
-from worktrial.formats.task import Environment
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment, Language, TestPlan, TestReport
 from worktrial.sandboxes.layers import change_tree, tree_layer
@@ -36,12 +32,10 @@ from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.cache import cache_dir, digest
 from worktrial.store.files import read_model, write_json
 from worktrial.store.git import Git, GitError
-from worktrial.store.scratch import check_room
 from worktrial.store.suite import Suite
 
-_KEPT_TAIL = 4000
-_ASK_S = 20.0
-"""Seconds of tests that are enough to tell whether an environment is any good."""
+KEPT_TAIL = 4000
+"""Characters of what a runner printed that evidence keeps."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +50,9 @@ class Settings:
     """Wall-clock limit of one test process."""
     coverage_s: float = 120.0
     """Seconds of the whole suite that are run to find out which tests run the changed lines; related tests go first."""
+    thorough: bool = False
+    """Check accepted tasks in changed order, alone, in parallel and in shifted surroundings. Does not change what was
+    decided before it, so it is not part of `key`."""
     covering_limit: int = 200
     """Most tests taken for running a changed line from files the change did not touch."""
     limits: TrialLimits = field(default_factory=TrialLimits)
@@ -98,36 +95,38 @@ class Bench:
         self.settings = settings
         self.keys = keys
         self.test_s = 0.0
-        self._sandbox = sandbox
+        self.sandbox = sandbox
         self._head = head
         self._candidates = candidates
-        self._processors = asyncio.Semaphore(settings.jobs)
+        self.processors = asyncio.Semaphore(settings.jobs)
         self._put_back: dict[str, PutBack] = {}
         self._lost: dict[str, str] = {}
         self._lines: dict[str, dict[str, tuple[int, ...]]] = {}
         self._measuring: dict[str, asyncio.Task[_CoverageResult]] = {}
         self._files: dict[str, frozenset[str]] = {}
-        self._asking: dict[str, asyncio.Lock] = {}
-        self._serving: dict[str, set[str]] = {}
-        """Test files of which a test passed, by environment."""
+        self._records: dict[str, list[EvidenceRecord]] = {}
 
     # -- records --
 
     def records(self, candidate: Candidate) -> list[EvidenceRecord]:
         """Return what was recorded of a candidate with the same inputs, in this call or one before."""
-        found: list[EvidenceRecord] = []
-        counts = False
-        for record in self.suite.evidence(candidate.id):
-            if isinstance(record, Started):
-                counts = record.input_key == self.keys[candidate.id]
-                found = []
-            if counts:
-                found.append(record)
-        return found
+        if candidate.id not in self._records:
+            found: list[EvidenceRecord] = []
+            counts = False
+            for record in self.suite.evidence(candidate.id):
+                if isinstance(record, Started):
+                    counts = record.input_key == self.keys[candidate.id]
+                    found = []
+                if counts:
+                    found.append(record)
+            self._records[candidate.id] = found
+        return self._records[candidate.id]
 
     def record(self, candidate: Candidate, record: EvidenceRecord) -> None:
         """Append to a candidate's evidence."""
+        records = self.records(candidate)
         self.suite.evidence(candidate.id).append(record)
+        records.append(record)
 
     def decide(self, candidate: Candidate, *, accepted: bool, reason: str, detail: str = "") -> Decision:
         """Return a decision without counts; see `prove` for those with."""
@@ -172,6 +171,11 @@ class Bench:
             raise RepositoryError("the change could not be put back", cause=self._lost[candidate.id])
         return self._put_back[candidate.id]
 
+    def tree(self, candidate: Candidate, state: State) -> str:
+        """Return the tree of one state of a candidate."""
+        trees = self.trees(candidate)
+        return {"base": trees.base_tree, "tests": trees.tests_tree, "solution": trees.solution_tree}[state]
+
     def lines(self, candidate: Candidate) -> Mapping[str, tuple[int, ...]]:
         """Return the changed lines that a test can run, by path."""
         return self._lines[candidate.id]
@@ -181,83 +185,6 @@ class Bench:
         if tree not in self._files:
             self._files[tree] = frozenset(self.git.tree_files(tree))
         return self._files[tree]
-
-    # -- environments --
-
-    async def environment(self, candidate: Candidate) -> tuple[Environment, BuiltEnvironment]:
-        """Return the environment in which the candidate's own tests do best with the solution.
-
-        Tried are those of the change's date in *parent* mode, then today's, each first with what is declared for tests
-        and then with every optional dependency; the first in which a test passes and all files can be imported is
-        taken. Raises `EnvironmentBuildError` when none can be built.
-        """
-        dates = [candidate.landed_at.date(), None] if self.trees(candidate).mode == "parent" else [None]
-        best: tuple[Environment, BuiltEnvironment] | None = None
-        most = -1
-        failure: EnvironmentBuildError | None = None
-        tried: set[str] = set()
-        for as_of, wide in itertools.product(dates, (False, True)):
-            try:
-                found = await self._environment(candidate, as_of=as_of, wide=wide)
-            except EnvironmentBuildError as error:
-                check_room(cache_dir())
-                self.record(candidate, EnvironmentUse(key="", error=str(error)))
-                failure = failure or error
-                continue
-            if found[1].key in tried:
-                continue
-            tried.add(found[1].key)
-            use = await self._ask(candidate, found[1])
-            if use.passing and use.whole:
-                return found
-            if use.passing > most:
-                best, most = found, use.passing
-        if best is None:
-            raise failure or EnvironmentBuildError("no environment was tried")
-        return best
-
-    async def _environment(
-        self, candidate: Candidate, *, as_of: date | None, wide: bool
-    ) -> tuple[Environment, BuiltEnvironment]:
-        trees, language = self.trees(candidate), load(candidate.language)
-        # What is declared is that of the solution; what is built over the base has nothing of the solution in it.
-        base = await asyncio.to_thread(tree_layer, self.git, trees.base_tree)
-        solution = await asyncio.to_thread(tree_layer, self.git, trees.solution_tree)
-
-        def read(path: str) -> str | None:
-            blob = self.git.blob(trees.solution_tree, path)
-            return None if blob is None else blob.decode("utf-8", "replace")
-
-        recipe = await language.resolve(read, self._sandbox, solution.files, as_of=as_of, wide=wide)
-        return recipe, await language.build(recipe, self._sandbox, base.files)
-
-    async def _ask(self, candidate: Candidate, environment: BuiltEnvironment) -> EnvironmentUse:
-        """Return how the candidate's touched tests do in an environment, from the evidence when it is there.
-
-        Files that did well for another candidate are not asked again.
-        """
-        for record in self.records(candidate):
-            if isinstance(record, EnvironmentUse) and record.key == environment.key:
-                return record
-        language, tree = load(candidate.language), self.trees(candidate).solution_tree
-        files = [path for path in candidate.paths("test") if path in self.files(tree) and language.holds_tests(path)]
-        async with self._asking.setdefault(environment.key, asyncio.Lock()):
-            serving = self._serving.setdefault(environment.key, set())
-            if files and serving.issuperset(files):
-                use = EnvironmentUse(key=environment.key, passing=len(files), whole=True)
-            else:
-                plan = TestPlan(files=tuple(files), everything=not files, stop_after_s=_ASK_S)
-                report = await self._test(language, tree, environment, plan, self.settings.timeout_s)
-                passing = [test for test, status in report.statuses.items() if status == "passed"]
-                serving.update(test.split("::", 1)[0] for test in passing)
-                use = EnvironmentUse(
-                    key=environment.key,
-                    passing=len(passing),
-                    whole="uncollected" not in report.statuses.values(),
-                    wall_s=round(report.wall_s, 3),
-                )
-        self.record(candidate, use)
-        return use
 
     # -- tests --
 
@@ -305,7 +232,7 @@ class Bench:
         path = cache_dir() / "coverage" / f"{key}.json"
         if path.exists():
             return read_model(path, _CoverageResult, "cached coverage").model_copy(update={"wall_s": 0.0})
-        report = await self._test(load(candidate.language), tree, environment, plan, self.settings.timeout_s)
+        report = await self.test(load(candidate.language), tree, environment, plan, self.settings.timeout_s)
         result = _CoverageResult(
             ended=report.ended,
             # Exit code 2: the time was over before the last test.
@@ -330,15 +257,14 @@ class Bench:
     ) -> TestRun:
         """Return one run of the selected tests in one state, from the evidence when it is there."""
         for record in self.records(candidate):
-            if isinstance(record, TestRun) and (record.state, record.index) == (state, index):
+            if isinstance(record, TestRun) and (record.state, record.variant, record.index) == (state, None, index):
                 return record
-        trees = self.trees(candidate)
-        tree = {"base": trees.base_tree, "tests": trees.tests_tree, "solution": trees.solution_tree}[state]
+        tree = self.tree(candidate, state)
         last = index > 0 and index == self.settings.runs - 1
         seed = zlib.crc32(candidate.id.encode()) % 100_000 + index if last else None
         started_at = now()
         plan = plan_for(selection, self.files(tree), seed)
-        report = await self._test(load(candidate.language), tree, environment, plan, timeout_s)
+        report = await self.test(load(candidate.language), tree, environment, plan, timeout_s)
         run = TestRun(
             state=state,
             index=index,
@@ -347,27 +273,51 @@ class Bench:
             wall_s=round(report.wall_s, 3),
             ended=report.ended,
             exit_code=report.exit_code,
-            outcomes=_by_status(report.statuses),
-            output_tail=report.output[-_KEPT_TAIL:] if report.exit_code != 0 else "",
+            outcomes=by_status(report.statuses),
+            output_tail=report.output[-KEPT_TAIL:] if report.exit_code != 0 else "",
+            unproven=tuple(sorted(report.unproven)),
+            evidence=report.evidence,
         )
         self.record(candidate, run)
         return run
 
-    async def _test(
-        self, language: Language, tree: str, environment: BuiltEnvironment, plan: TestPlan, timeout_s: float
+    async def test(
+        self,
+        language: Language,
+        tree: str,
+        environment: BuiltEnvironment,
+        plan: TestPlan,
+        timeout_s: float,
+        *,
+        near: str | None = None,
     ) -> TestReport:
-        """Run tests on a fresh copy of `tree`."""
-        anchor = await asyncio.to_thread(self._anchor, tree)
+        """Run tests on a fresh copy of `tree`; one that is no candidate's is made from a tree `near` it that is."""
+        (report,) = await self.test_together(language, tree, environment, [plan], timeout_s, near=near)
+        return report
+
+    async def test_together(
+        self,
+        language: Language,
+        tree: str,
+        environment: BuiltEnvironment,
+        plans: Sequence[TestPlan],
+        timeout_s: float,
+        *,
+        near: str | None = None,
+    ) -> list[TestReport]:
+        """Run several plans at the same time on one fresh copy of `tree`."""
+        anchor = await asyncio.to_thread(self._anchor, near or tree)
         layer = await asyncio.to_thread(tree_layer, self.git, anchor)
-        async with self._processors:
-            workspace = await self._sandbox.open((environment.additions, layer.files), self.settings.limits)
+        async with self.processors:
+            workspace = await self.sandbox.open((environment.additions, layer.files), self.settings.limits)
             try:
                 await change_tree(workspace, self.git, layer, tree)
-                report = await language.test(workspace, environment, plan, timeout_s)
+                running = (language.test(workspace, environment, plan, timeout_s) for plan in plans)
+                reports = await asyncio.gather(*running)
             finally:
                 await workspace.close()
-        self.test_s += report.wall_s
-        return report
+        self.test_s += max(report.wall_s for report in reports)
+        return reports
 
     def _anchor(self, tree: str) -> str:
         """Return the tree whose layer a workspace for `tree` starts from: one serves a candidate's three trees."""
@@ -377,7 +327,8 @@ class Bench:
         raise FormatError(f"tree {tree} belongs to no candidate")
 
 
-def _by_status(statuses: Mapping[str, Status]) -> dict[Status, tuple[str, ...]]:
+def by_status(statuses: Mapping[str, Status]) -> dict[Status, tuple[str, ...]]:
+    """Return the tests by what they did."""
     found: dict[Status, list[str]] = {}
     for test, status in statuses.items():
         found.setdefault(status, []).append(test)

@@ -6,12 +6,15 @@ import asyncio
 
 from worktrial.curate.bench import Bench
 from worktrial.curate.classify import Classes, classify, judge, may_decide
+from worktrial.curate.environments import Environments
+from worktrial.curate.leaks import Secret, prove_no_leaks, refusal
 from worktrial.curate.selection import Measured, select
-from worktrial.errors import EnvironmentBuildError, RepositoryError, WorktrialError
+from worktrial.curate.twins import find_twins
+from worktrial.errors import EnvironmentBuildError, RepositoryError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import CoverageRun, Decision, Selection, State, TestRun
-from worktrial.formats.task import Environment, Task
+from worktrial.formats.evidence import CoverageRun, Decision, LeakProof, Selection, State, TestRun
+from worktrial.formats.task import Environment, Task, Twin
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment
 
@@ -20,12 +23,12 @@ _SLACK = 10.0
 _LEAST_TIMEOUT_S = 60.0
 
 
-async def prove(bench: Bench, candidate: Candidate) -> Decision:
+async def prove(bench: Bench, environments: Environments, candidate: Candidate) -> Decision:
     """Return the decision on a candidate, writing its task when it is accepted and evidence on the way."""
     if (hopeless := _without_running(bench, candidate)) is not None:
         return hopeless
     try:
-        recipe, environment = await bench.environment(candidate)
+        recipe, environment = await environments.choose(candidate)
     except EnvironmentBuildError as error:
         return bench.decide(candidate, accepted=False, reason="environment_failed", detail=str(error))
     selection = await _select(bench, candidate, environment)
@@ -90,19 +93,31 @@ async def _run(
     more = [(state, index) for index in range(1, bench.settings.runs) for state in ("solution", "tests")]
     wanted: list[tuple[State, int]] = [("base", index) for index in range(bench.settings.runs)]
     wanted += [("solution" if state == "solution" else "tests", index) for state, index in more]
-    try:
+    with first_error():
         async with asyncio.TaskGroup() as group:
             begun = [group.create_task(run(state, index)) for state, index in wanted]
-    except* WorktrialError as failed:
-        raise failed.exceptions[0] from None
     runs = [solution, tests, *(task.result() for task in begun)]
     by_state = {state: [run for run in runs if run.state == state] for state in ("base", "tests", "solution")}
     classes = classify(by_state["base"], by_state["tests"], by_state["solution"])
     decision = _conclude(bench, candidate, classes)
     if decision.accepted:
-        slowest = max(run.wall_s for run in by_state["solution"])
-        await asyncio.to_thread(_write_task, bench, candidate, recipe, classes, slowest)
+        proof = await _look_for_answers(bench, candidate, environment)
+        if proof.findings:
+            return decision.model_copy(update=refusal(proof))
+        bench.suite.write_leak_proof(candidate.id, proof)
+        twins = await find_twins(bench, candidate, environment, classes.expected(), timeout_s)
+        await asyncio.to_thread(_write_task, bench, candidate, recipe, classes, by_state["solution"], twins)
     return decision
+
+
+async def _look_for_answers(bench: Bench, candidate: Candidate, environment: BuiltEnvironment) -> LeakProof:
+    """Search the workspace as an agent would get it, and record what was looked at."""
+    trees = bench.trees(candidate)
+    secret = Secret(trees.base_tree, trees.tests_tree, trees.solution_tree)
+    async with bench.processors:
+        proof = await prove_no_leaks(bench.git, bench.sandbox, load(candidate.language), environment, secret)
+    bench.record(candidate, proof)
+    return proof
 
 
 def _conclude(bench: Bench, candidate: Candidate, classes: Classes) -> Decision:
@@ -119,9 +134,17 @@ def _conclude(bench: Bench, candidate: Candidate, classes: Classes) -> Decision:
     )
 
 
-def _write_task(bench: Bench, candidate: Candidate, recipe: Environment, classes: Classes, slowest_s: float) -> None:
+def _write_task(
+    bench: Bench,
+    candidate: Candidate,
+    recipe: Environment,
+    classes: Classes,
+    solution: list[TestRun],
+    twins: tuple[Twin, ...],
+) -> None:
     trees = bench.trees(candidate)
     expected = classes.expected()
+    slowest_s = max(run.wall_s for run in solution)
     bench.suite.keep_tree(bench.git, trees.base_tree)
     bench.suite.write_environment(recipe)
     task = Task(
@@ -138,6 +161,9 @@ def _write_task(bench: Bench, candidate: Candidate, recipe: Environment, classes
         test_files=tuple(sorted({test.split("::", 1)[0] for test in expected.all()})),
         tests=expected,
         test_timeout_s=max(_LEAST_TIMEOUT_S, _SLACK * slowest_s),
+        unproven=tuple(sorted({test for run in solution for test in run.unproven} & set(expected.all()))),
+        evidence=tuple(sorted({kind for run in solution for kind in run.evidence})),
+        twins=twins,
     )
     bench.suite.write_task(
         task,

@@ -22,9 +22,29 @@ class ExpectedTests(Record):
     pass_to_pass: tuple[str, ...] = ()
     """Passed before and after: they guard against breaking what worked."""
 
+    def deciding(self, most: int = 60) -> tuple[str, ...]:
+        """Return the first `most` of the tests that do not pass without a solution."""
+        return (self.fail_to_pass + self.missing_to_pass + self.skip_to_pass)[:most]
+
     def all(self) -> tuple[str, ...]:
         """Return every expected id, the deciding ones first."""
         return self.fail_to_pass + self.missing_to_pass + self.skip_to_pass + self.pass_to_pass
+
+
+class Twin(Record):
+    """A test file of which what some tests expect was changed: the validated solution fails it, as any solution must.
+
+    Its text is made again from the task's own test file and `seed`.
+    """
+
+    file: str
+    seed: int
+    sha256: str
+    """Of the changed file; another text is not the one that was tried and is not used."""
+    tests: tuple[str, ...]
+    """Deciding tests that failed it, by an assertion, in every run with the solution."""
+    changes: tuple[str, ...]
+    """What was changed in which test, for people."""
 
 
 class Task(Record):
@@ -51,6 +71,12 @@ class Task(Record):
     tests: ExpectedTests
     test_timeout_s: float
     """Wall-clock limit for one grading run, from the validated runs' durations."""
+    unproven: tuple[str, ...] = ()
+    """Expected tests of which the end of the body could not be seen with the solution either."""
+    evidence: tuple[str, ...] = ()
+    """Signs of tampering that the validated solution causes too, so that they say nothing."""
+    twins: tuple[Twin, ...] = ()
+    """Changed copies of its test files, which no honest solution passes."""
 
 
 class Environment(Record):

@@ -6,14 +6,15 @@ import re
 from xml.etree import ElementTree as ET
 
 from worktrial.formats.task import Task
+from worktrial.formats.verdict import Verdict
 from worktrial.languages.protocol import TestReport
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold."""
 
 
-def junit_xml(task: Task, report: TestReport) -> bytes:
-    """Return the outcome of every expected test as a JUnit test suite."""
+def junit_xml(task: Task, report: TestReport, verdict: Verdict) -> bytes:
+    """Return the outcome of every expected test as a JUnit test suite; of a tampered run no test counts as passed."""
     expected = task.tests.all()
     suite = ET.Element("testsuite", name=task.id, tests=str(len(expected)), time=f"{report.wall_s:.3f}")
     failures = 0
@@ -21,7 +22,11 @@ def junit_xml(task: Task, report: TestReport) -> bytes:
         file, _, name = test.partition("::")
         case = ET.SubElement(suite, "testcase", classname=_clean(file), name=_clean(name or file))
         status = report.statuses.get(test) or report.statuses.get(file) or "missing"
-        if status != "passed":
+        if verdict.outcome == "tampered":
+            failures += 1
+            message = f"tampered: {verdict.cause}: {verdict.detail}"
+            ET.SubElement(case, "failure", type="tampered", message=_clean(message))
+        elif status != "passed":
             # A skipped one too: it was expected to pass.
             failures += 1
             ET.SubElement(case, "failure", message=status)

@@ -30,6 +30,10 @@ class TestPlan:
     everything: bool = False
     """Run the whole suite; `files` and `ids` are then ignored."""
     shuffle_seed: int | None = None
+    reverse: bool = False
+    """Run the tests in the opposite of the runner's own order; not with `shuffle_seed`."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables set over the runner's usual ones, to shift what tests should not depend on."""
     lines: Mapping[str, Collection[int]] = field(default_factory=dict)
     """Lines, by path, for which to record which tests run them; empty: do not measure."""
     first: tuple[str, ...] = ()
@@ -52,6 +56,30 @@ class TestReport:
     """Lines of the plan that each test ran: by test id, then path."""
     output: str
     wall_s: float
+    forged: str = ""
+    """What in the report cannot be the runner's own account, for people; empty when nothing contradicts it."""
+    evidence: tuple[str, ...] = ()
+    """Kinds of things seen that can be signs of tampering, sorted. Honest code causes some: what counts is what the
+    validated solution did not cause."""
+    unproven: frozenset[str] = frozenset()
+    """Tests reported as passed of which it was not seen that their body came to its end."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 (hex) of the source each test module was compiled from, by path; only of modules that are watched."""
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+    """Name of the type of the exception that ended a test, by id."""
+    canaries_passed: tuple[str, ...] = ()
+    """Tests of ours that must not pass and were reported as passed."""
+
+
+@dataclass(frozen=True)
+class TwinFile:
+    """A test file in which what tests expect was changed, so that whatever passes the original fails it."""
+
+    text: str
+    tests: Mapping[str, bool]
+    """Tests that were changed, by id: whether they fail by an exception of the solution's own, not by an assertion."""
+    changes: tuple[str, ...]
+    """What was changed, for people."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,22 @@ class Activation:
 
     env: Mapping[str, str]
     mounts: tuple[Mount, ...]
+
+
+@dataclass(frozen=True)
+class Checks:
+    """A project's own ways of checking work, as programs run in its root with its environment; paths may be added.
+
+    Empty where the project has none.
+    """
+
+    test: tuple[str, ...] = ()
+    diagnostics: tuple[str, ...] = ()
+    lint: tuple[str, ...] = ()
+    format: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
+    mounts: tuple[Path, ...] = ()
+    """Files of the host that these programs are."""
 
 
 class Language(Protocol):
@@ -101,6 +145,13 @@ class Language(Protocol):
         """Return those of `lines` that a test can run: no blank lines, comments, docstrings."""
         ...
 
+    def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:
+        """Return the twin of a test file that holds `tests` (ids), None where nothing can be changed.
+
+        The same arguments give the same twin; other seeds change other places where there are any.
+        """
+        ...
+
     async def resolve(
         self, read: ReadFile, sandbox: Sandbox, tree: Path, *, as_of: date | None, wide: bool = False
     ) -> Environment:
@@ -112,6 +163,13 @@ class Language(Protocol):
 
     async def build(self, recipe: Environment, sandbox: Sandbox, tree: Path) -> BuiltEnvironment:
         """Build the environment of a recipe, or return it from the cache. Raises `EnvironmentBuildError`."""
+        ...
+
+    def checks(self, read: ReadFile, search_path: str) -> Checks:
+        """Return how the project checks its work, from its own configuration where it has any.
+
+        `search_path` is the PATH that the environment's programs are found on.
+        """
         ...
 
     def activation(self, environment: BuiltEnvironment, workspace: Workspace) -> Activation:

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from worktrial.analyse.decision import Decision, broken_controls, caveats
-from worktrial.analyse.summary import AgentSummary, Outcome, RunSummary, TrialRow, agents_json
+from worktrial.analyse.summary import GRADED, AgentSummary, Outcome, RunSummary, TrialRow, agents_json
 from worktrial.formats.base import now
 from worktrial.report.charts import difference_bar, rate_axis, rate_bar
 from worktrial.report.landed import Landed
@@ -19,6 +19,7 @@ from worktrial.report.text import plain
 MARKS: dict[Outcome, tuple[str, str]] = {
     "solved": ("\N{CHECK MARK}", "solved"),
     "not_solved": ("\N{MULTIPLICATION X}", "not solved"),
+    "tampered": ("\N{WARNING SIGN}", "tampered with: counts as not solved"),
     "infrastructure": ("!", "infrastructure failure"),
     "ungraded": ("?", "not graded"),
     "unfinished": ("\N{EN DASH}", "not finished"),
@@ -114,7 +115,7 @@ def grid(summary: RunSummary, landed: Landed, links: Links) -> list[GridRow]:
 
 
 def _cell(rows: list[TrialRow], links: Links) -> Markup:
-    graded = [row for row in rows if row.outcome in ("solved", "not_solved")]
+    graded = [row for row in rows if row.outcome in GRADED]
     solved = sum(row.outcome == "solved" for row in graded)
     figure = f"{solved}/{len(graded)}" if graded else "\N{EN DASH}"
     marks = Markup("").join(mark(row, links) for row in rows)
@@ -122,7 +123,7 @@ def _cell(rows: list[TrialRow], links: Links) -> Markup:
 
 
 def _share(rows: list[TrialRow]) -> float | None:
-    graded = [row.outcome == "solved" for row in rows if row.outcome in ("solved", "not_solved")]
+    graded = [row.outcome == "solved" for row in rows if row.outcome in GRADED]
     return sum(graded) / len(graded) if graded else None
 
 
@@ -180,6 +181,7 @@ def _agent_json(agent: AgentSummary) -> dict[str, Any]:
         "kind": agent.config.kind,
         "model": agent.config.model,
         "control": agent.control,
+        "tampered": agent.tampered,
         "ungraded": agent.ungraded,
         "unfinished": agent.unfinished,
         "attempts": agent.cost.attempts,

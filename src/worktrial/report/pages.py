@@ -166,6 +166,8 @@ def _headline(row: TrialRow, verdict: Verdict | None) -> str:
         return "Not graded: grade it with worktrial grade RUN"
     if verdict.outcome == "solved":
         return f"Solved: all {verdict.expected:,} expected tests pass"
+    if verdict.outcome == "tampered":
+        return "Tampered with: the result is forged or cannot be, so it counts as not solved"
     if verdict.failed:
         return f"Not solved: {len(verdict.failed):,} of {verdict.expected:,} expected tests do not pass"
     return "Not solved"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from worktrial.agents.protocol import Agent, Budget
-from worktrial.errors import WorktrialError
+from worktrial.errors import first_error
 from worktrial.formats.base import now
 from worktrial.formats.journal import JournalEntry
 from worktrial.formats.run import AgentConfig
@@ -84,12 +84,10 @@ async def work_off(
                     listen(trial_dir, trial, verdict)
             progress.done += 1
 
-    try:
+    with first_error():
         async with asyncio.TaskGroup() as workers:
             for _ in range(max(1, jobs)):
                 workers.create_task(work())
-    except* WorktrialError as group:
-        raise group.exceptions[0] from None
     return progress
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -140,6 +141,19 @@ class Git:
                 mode, _, oid = meta.split(" ")
                 found[path] = (mode, oid)
         return found
+
+    def with_files(self, tree: str, files: Mapping[str, bytes]) -> str:
+        """Return `tree` with the content of some of its files replaced; their modes stay."""
+        modes = self.tree_files(tree)
+        oids = {
+            path: self.run("hash-object", "-w", "--stdin", data=data).decode().strip() for path, data in files.items()
+        }
+        lines = "".join(f"{modes[path][0]} {oid}\t{path}\0" for path, oid in oids.items())
+        with tempfile.TemporaryDirectory(prefix="index-", dir=self.git_dir) as folder:
+            scratch = self.with_index(Path(folder) / "index")
+            scratch.run("read-tree", tree)
+            scratch.run("update-index", "-z", "--index-info", data=lines.encode("utf-8", "surrogateescape"))
+            return scratch.text("write-tree")
 
     def diff(self, old: str, new: str, paths: Iterable[str] = ()) -> bytes:
         """Return the difference of two trees as a patch that `git apply` takes, binary files included."""

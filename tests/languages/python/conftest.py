@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3]))  # for tests.e2e, which other folders use too
-
-from tests.e2e.fixtures import _cache_of_the_session, session_cache  # noqa: F401
 
 from worktrial.errors import SandboxError
 from worktrial.formats.run import TrialLimits

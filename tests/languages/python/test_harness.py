@@ -160,7 +160,9 @@ def test_c(): pass
 """
     report = await run_tests({"test_w.py": text})
     assert report.statuses["test_w.py::test_a"] != "passed"
-    assert report.statuses["test_w.py::test_c"] == "passed"
+    assert "test_w.py::test_c" not in report.statuses
+    assert report.ended == "crashed"
+    assert report.forged == "line 11 of the report is not the runner's"
 
 
 SETTINGS = {
@@ -250,6 +252,16 @@ async def test_only_what_the_plan_names_is_run(run_tests: RunTests) -> None:
 async def test_a_plan_of_files_that_are_gone_runs_nothing(run_tests: RunTests) -> None:
     report = await run_tests(MANY, TestPlan(files=("test_gone.py",)))
     assert (report.ended, report.exit_code, report.statuses) == ("completed", 5, {})
+
+
+async def test_the_order_can_be_reversed_and_the_surroundings_shifted(run_tests: RunTests) -> None:
+    plain, back = [
+        list((await run_tests(MANY, TestPlan(everything=True, reverse=reverse))).statuses) for reverse in (False, True)
+    ]
+    assert back == plain[::-1]
+    test = "import os, time\n\n\ndef test_a():\n    assert (os.environ['TZ'], time.timezone) == ('SHIFT-14', -50400)\n"
+    report = await run_tests({"test_a.py": test}, TestPlan(everything=True, env={"TZ": "SHIFT-14"}))
+    assert report.statuses == {"test_a.py::test_a": "passed"}
 
 
 async def test_a_shuffle_keeps_groups_together_and_can_be_repeated(run_tests: RunTests) -> None:

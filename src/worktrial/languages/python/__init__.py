@@ -8,7 +8,16 @@ from pathlib import Path
 
 from worktrial.formats.candidate import Role
 from worktrial.formats.task import Environment
-from worktrial.languages.protocol import Activation, BuiltEnvironment, Language, ReadFile, TestPlan, TestReport
+from worktrial.languages.protocol import (
+    Activation,
+    BuiltEnvironment,
+    Checks,
+    Language,
+    ReadFile,
+    TestPlan,
+    TestReport,
+    TwinFile,
+)
 from worktrial.languages.python import paths
 from worktrial.sandboxes.protocol import Sandbox, Workspace
 
@@ -36,6 +45,11 @@ class _Python:
     def runnable_lines(self, path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
         return paths.runnable_lines(path, text, lines)
 
+    def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:
+        from worktrial.languages.python import twins
+
+        return twins.twin_file(text, tests, seed)
+
     async def resolve(
         self, read: ReadFile, sandbox: Sandbox, tree: Path, *, as_of: date | None, wide: bool = False
     ) -> Environment:
@@ -47,6 +61,11 @@ class _Python:
         from worktrial.languages.python import environment
 
         return await environment.build(recipe, sandbox, tree)
+
+    def checks(self, read: ReadFile, search_path: str) -> Checks:
+        from worktrial.languages.python import checks
+
+        return checks.checks(read, search_path)
 
     def activation(self, environment: BuiltEnvironment, workspace: Workspace) -> Activation:
         from worktrial.languages.python import testing

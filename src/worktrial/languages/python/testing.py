@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterable
+import random
+import secrets
 from pathlib import Path
 from typing import Any
 
 from worktrial.errors import EnvironmentBuildError
-from worktrial.formats.evidence import Ended, Status
+from worktrial.formats.evidence import Ended
 from worktrial.languages.protocol import Activation, BuiltEnvironment, TestPlan, TestReport
-from worktrial.languages.python import interpreters
+from worktrial.languages.python import canaries, interpreters
 from worktrial.languages.python.interpreters import Interpreter, uv_path
+from worktrial.languages.python.said import read_report
 from worktrial.sandboxes.process import end
 from worktrial.sandboxes.protocol import Command, Mount, Workspace
 from worktrial.store.cache import building_slowly, cache_dir
 
 _HARNESS = Path(__file__).parent / "harness"
+PRELOAD = ("pytest", "_pytest.assertion.rewrite", "unittest.mock", "asyncio", "doctest", "hashlib")
+"""What a run imports before the workspace's own code, and what takes it longest."""
 
 
 def activation(environment: BuiltEnvironment, workspace: Workspace) -> Activation:
@@ -38,19 +42,34 @@ async def test(workspace: Workspace, environment: BuiltEnvironment, plan: TestPl
     active = activation(environment, workspace)
     tools = await _tools(_interpreter(environment)) if plan.lines else None
     mounts = [*active.mounts, Mount(_HARNESS), *([Mount(tools)] if tools else [])]
+    # What is on this path is looked at before the standard library is, by Python's own start too: it is set later.
+    env = {name: value for name, value in active.env.items() if name != "PYTHONPATH"}
+    key, event = secrets.token_bytes(32), f"worktrial.{secrets.token_hex(8)}"
+    canary = canaries.make(random.SystemRandom())
+    asked = _plan_json(plan, environment, tools) | {"key": key.hex(), "event": event, "canary": canary.as_json()}
+    asked |= {"current_test": secrets.token_hex(6), "python_path": active.env.get("PYTHONPATH", "")}
     finished = await workspace.run(
         Command(
             (str(python), str(_HARNESS / "launch.py")),
             timeout_s=timeout_s,
-            env={**active.env, "PYTHONHASHSEED": str(plan.shuffle_seed or 0), "TZ": "UTC"},
-            stdin=json.dumps(_plan_json(plan, environment, tools)).encode(),
+            env={
+                **env,
+                "PYTHONHASHSEED": str(plan.shuffle_seed or 0),
+                "PYTHONNOUSERSITE": "1",
+                "TZ": "UTC",
+                **plan.env,
+            },
+            stdin=json.dumps(asked).encode(),
             mounts=tuple(mounts),
             report=True,
+            read_only=tuple(asked["targets"]),
+            preload=PRELOAD if plan.shuffle_seed is None and not plan.lines else (),
         )
     )
-    said = read_report(finished.report)
+    said = read_report(finished.report, key, canary.name, whole=finished.ended == "completed")
     ended: Ended = finished.ended
-    if ended == "completed" and not said.finished:
+    forged = said.contradiction(finished.exit_code)
+    if ended == "completed" and (forged or not said.finished):
         ended = "crashed"
     return TestReport(
         ended=ended,
@@ -59,6 +78,12 @@ async def test(workspace: Workspace, environment: BuiltEnvironment, plan: TestPl
         covering=said.covering,
         output=finished.output.decode("utf-8", "replace"),
         wall_s=finished.wall_s,
+        forged=forged,
+        evidence=tuple(sorted(said.evidence)),
+        unproven=frozenset(said.unproven),
+        sources=said.sources,
+        exceptions=said.exceptions,
+        canaries_passed=tuple(said.canaries_passed),
     )
 
 
@@ -70,6 +95,7 @@ def _plan_json(plan: TestPlan, environment: BuiltEnvironment, tools: Path | None
         "files": list(plan.files),
         "ids": list(plan.ids),
         "seed": plan.shuffle_seed,
+        "reverse": plan.reverse,
         "first": list(plan.first),
         "stop_after_s": plan.stop_after_s,
         "lines": {path: sorted(lines) for path, lines in plan.lines.items()},
@@ -106,64 +132,3 @@ async def _tools(interpreter: Interpreter) -> Path:
             if process.returncode:
                 raise EnvironmentBuildError("could not install coverage.py", cause=errors.decode()[-300:])
     return target
-
-
-class SaidByTests:
-    """What the report's lines say, in order. A test is what was said of it last only if nothing else was said before:
-    two different answers are an error of that test."""
-
-    def __init__(self) -> None:
-        self.finished = False
-        self.covering: dict[str, dict[str, tuple[int, ...]]] = {}
-        self._done: dict[str, Status] = {}
-        self._running: str | None = None
-
-    def hear(self, record: dict[str, Any]) -> None:
-        """Take in one line."""
-        match record:
-            case {"started": str(test)}:
-                self._running = test
-            case {"test": str(test), "status": str(status)}:
-                self._running = None
-                known: Status = status if status in _STATUSES else "error"
-                self._done[test] = known if self._done.get(test, known) == known else "error"
-            case {"uncollected": str(path)}:
-                self._done[path] = "uncollected"
-            case {"skipped_file": str(path)}:
-                self._done.setdefault(path, "skipped")
-            case {"covered": str(path), "tests": dict(tests)}:
-                for test, lines in tests.items():
-                    if isinstance(lines, list) and all(isinstance(line, int) for line in lines):
-                        self.covering.setdefault(test, {})[path] = tuple(lines)
-            case {"finished": int()}:
-                self.finished = True
-            case _:
-                pass
-
-    def statuses(self, ended: Ended) -> dict[str, Status]:
-        """Return every test's status; the one that was running when the process was ended did not come back."""
-        found = dict(self._done)
-        if self._running is not None and self._running not in found:
-            found[self._running] = "timeout" if ended == "timeout" else "error"
-        return found
-
-
-_STATUSES: tuple[Status, ...] = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
-
-
-def read_report(data: bytes) -> SaidByTests:
-    """Return what a report says. Lines that are torn or no JSON are passed over: tests may write there too."""
-    said = SaidByTests()
-    for record in _records(data):
-        said.hear(record)
-    return said
-
-
-def _records(data: bytes) -> Iterable[dict[str, Any]]:
-    for line in data.splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            yield record

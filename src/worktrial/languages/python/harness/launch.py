@@ -1,55 +1,102 @@
 """Runs pytest inside a sandbox and reports what each test did. Standard library only, Python 3.8 or newer.
 
-Not imported by worktrial: it is mounted into sandboxes and started with the interpreter of the task's environment.
-The plan comes as JSON on standard input; the report goes out as JSON lines on a pipe that only takes more, so that a
-test can never take back what was said of it.
+Not imported by worktrial: it is mounted into sandboxes and started with the interpreter of the task's environment, from
+nothing or in a fork of an interpreter that has pytest imported already. The plan comes as JSON on standard input; the
+report goes out as signed lines on a stream that only takes more, so that a test can never take back what was said of
+it, nor add to it.
 """
 
+import importlib
 import importlib.util
 import json
 import os
 import sys
 import tempfile
 
+RUNNER = (
+    "_pytest.assertion.rewrite", "_pytest.assertion.util", "_pytest.assertion", "_pytest.config", "_pytest.fixtures",
+    "_pytest.hookspec", "_pytest.logging", "_pytest.main", "_pytest.mark.structures", "_pytest.mark", "_pytest.nodes",
+    "_pytest.outcomes", "_pytest.python", "_pytest.python_api", "_pytest.raises", "_pytest.recwarn", "_pytest.reports",
+    "_pytest.runner", "_pytest.skipping", "_pytest.subtests", "_pytest.terminal", "_pytest.threadexception",
+    "_pytest.unittest", "_pytest.unraisableexception", "_pytest._code.code", "pluggy", "pluggy._callers",
+    "pluggy._hooks", "pluggy._manager", "pluggy._result", "pluggy.hooks", "pluggy.manager", "pluggy.callers",
+    "unittest.case", "unittest.result", "unittest.mock", "builtins", "time",
+)  # fmt: skip
+"""Modules whose functions and classes have to be the same at the end as they were before the workspace's code came."""
+EARLY = ("difflib", "doctest", "pprint", "unittest", "unittest.mock", "asyncio", "threading", "platform", "copy")
+"""What pytest and plugins import late: taken before a file of that name in the workspace could be."""
+
 
 def main():
-    """Run the tests of the plan and return pytest's exit code."""
-    plan = json.load(sys.stdin)
+    """Run the tests of the plan and return the exit code that pytest has for what they did, canaries left out."""
+    plan = json.loads(sys.stdin.buffer.read())
     # Tests get an empty standard input, not what is left of the plan.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     report_fd = int(os.environ.pop("WORKTRIAL_REPORT_FD"))
     os.set_inheritable(report_fd, False)
-    harness = sys.path.pop(0)
+    here = os.path.dirname(os.path.abspath(__file__))
 
     # Before anything of the workspace is on the path: a `pytest.py` or a `coverage.py` there is not what we want.
-    inside = [path for path in sys.path if os.path.abspath(path).startswith(os.getcwd())]
+    cwd = os.getcwd()
+    inside = [path for path in sys.path if path in ("", here) or (os.path.abspath(path) + "/").startswith(cwd + "/")]
     sys.path[:] = [path for path in sys.path if path not in inside]
     coverage = start_coverage(plan) if plan["lines"] else None
-
     import pytest
 
-    for root in plan["roots"]:
-        sys.path.append(os.path.normpath(os.path.join(os.getcwd(), root)))
-    sys.path += [path for path in inside if path not in sys.path]
-    reporter = load_reporter(harness)(report_fd, plan, coverage)
+    witness, proof, reporting = (load(here, name) for name in ("witness", "proof", "reporter"))
     targets = [path for path in plan["targets"] if os.path.exists(path)]
+    canary = reporting.Canary(plan["canary"], targets)
+    event = plan["event"]
+    prover = proof.Prover(event, lambda *found: sys_audit(event, "register", *found))
+    reporter = reporting.Reporter(event, plan, coverage, canary, prover)
+    proof.install(prover, targets)
+    reporting.hide_current_test(plan["current_test"])
+    seal(witness, report_fd, plan, cwd, (main, proof, reporting))
+
+    for root in plan["roots"]:
+        sys.path.append(os.path.normpath(os.path.join(cwd, root)))
+    sys.path += [path for path in inside if path not in (*sys.path, "", here)]
+    if plan["python_path"]:
+        os.environ["PYTHONPATH"] = plan["python_path"]
     if plan["targets"] and not targets:
         return reporter.nothing_there()
+    targets += canary.write()
     arguments = ["--continue-on-collection-errors", "--tb=short", "--maxfail=1000000"]
     # Not `-p no:cacheprovider`: settings of the repository may need its options to exist.
     arguments += ["-o", "cache_dir=" + tempfile.mkdtemp(prefix="pytest-cache-")]
-    arguments += ["--rootdir", os.getcwd(), *neutralised(reporter), *targets]
-    code = int(pytest.main(arguments, plugins=[reporter]))
-    reporter.account_for(targets, code)
-    return code
+    arguments += ["--rootdir", cwd, *neutralised(reporter), *targets]
+    return reporter.finish(targets, int(pytest.main(arguments, plugins=[reporter])))
 
 
-def load_reporter(harness):
-    """Return the Reporter class from the file beside this one, without leaving that folder on the path."""
-    spec = importlib.util.spec_from_file_location("worktrial_reporter", os.path.join(harness, "reporter.py"))
+sys_audit = sys.audit
+
+
+def seal(witness, report_fd, plan, cwd, ours):
+    """Hand the report to the witness; nothing else keeps its key or writes to its file descriptor."""
+    modules = []
+    for name in (*EARLY, *RUNNER):
+        try:
+            module = importlib.import_module(name)
+        except ImportError:  # of another version of pytest or pluggy
+            continue
+        if name in RUNNER:
+            modules.append((name, module))
+    harmless = {"builtins." + name for name in ("open", "print", "input", "__import__", "breakpoint", "help", "exit",
+                "quit", "copyright", "credits", "license", "_")}  # fmt: skip
+    snapshot = witness.take_snapshot(modules, harmless)
+    codes = []
+    for thing in ours:
+        codes += witness.code_objects(*([thing] if callable(thing) else vars(thing).values()))
+    key = bytes.fromhex(plan.pop("key"))
+    witness.seal(report_fd, key, plan["event"], codes, snapshot, cwd + "/")
+
+
+def load(folder, name):
+    """Return a module from the file beside this one; it is not to be found by its name later."""
+    spec = importlib.util.spec_from_file_location("worktrial_" + name, os.path.join(folder, name + ".py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Reporter
+    return module
 
 
 def start_coverage(plan):

@@ -1,35 +1,46 @@
 """The pytest plugin that chooses, orders and reports tests. Loaded by `launch.py`; Python 3.8 or newer."""
 
-import json
+import importlib.machinery
 import os
 import random
+import sys
 import time
 
 import pytest
 
+audit = sys.audit
+
 
 class Reporter:
-    """Keeps the tests of the plan, shuffles them if asked, and writes a JSON line for everything that happens."""
+    """Keeps the tests of the plan, shuffles them if asked, and tells the witness of everything that happens."""
 
-    def __init__(self, report_fd, plan, coverage):
-        self.report_fd = report_fd
+    def __init__(self, event, plan, coverage, canary, prover):
+        self.event = event
+        self.canary = canary
+        self.prover = prover
+        self.trusted_path = list(sys.path)
         self.whole_files = None if plan["everything"] else set(plan["files"])
         self.ids = set(plan["ids"])
         self.seed = plan["seed"]
+        self.reverse = plan["reverse"]
         self.lines = plan["lines"]
         self.first = {file: place for place, file in enumerate(plan["first"])}
         self.stop_at = None if plan["stop_after_s"] is None else time.monotonic() + plan["stop_after_s"]
         self.coverage = coverage
         self.outcome = {}
         self.switches = {}
+        self.why = {}
         self.collected = False
+        self.tests = 0
         self.session = None
 
     def say(self, **record):
-        """Write one line to the report."""
-        data = json.dumps(record).encode("utf-8", "backslashreplace") + b"\n"
-        while data:
-            data = data[os.write(self.report_fd, data) :]
+        """Have the witness write one line of the report."""
+        audit(self.event, "say", record)
+
+    def check(self):
+        """Have the witness compare the runner with what it was before the workspace's code came."""
+        audit(self.event, "check")
 
     def pytest_sessionstart(self, session):
         """Keep the session, to end it when its time is over."""
@@ -49,37 +60,63 @@ class Reporter:
         for name in ("stepwise", "lf", "failedfirst", "newfirst", "collectonly"):
             if getattr(config.option, name, False):
                 setattr(config.option, name, False)
+        self.prover.configure(config.getini("python_functions"))
 
     def nothing_there(self):
         """Report that none of the files of the plan exists, as pytest would a run without tests."""
         self.say(collected=0)
-        self.say(finished=5)
+        self.say(finished=5, failures=0, canaries=0)
         return 5
 
-    def account_for(self, targets, code):
-        """Report the files of the plan as not importable when pytest gave up on them before it collected anything.
+    def finish(self, targets, code):
+        """Report that the run came to its end, as the last line, and return its exit code.
 
-        That is what it does when a `conftest.py` fails, exit code 4.
+        Files of the plan count as not importable when pytest gave up on them before it collected anything: that is
+        what it does when a `conftest.py` fails, exit code 4.
         """
         if not self.collected and code == 4:
             for path in targets:
                 self.say(uncollected=path)
-            self.say(finished=code)
+        failures = getattr(self.session, "testsfailed", 0) - self.canary.failures
+        if code == 1 and self.canary.failures and not failures:
+            code = 0 if self.tests else 5
+        for name in self.shadowing():
+            self.say(evidence="shadowed:" + name)
+        self.check()
+        self.say(finished=code, failures=failures, canaries=self.canary.run)
+        return code
+
+    def shadowing(self):
+        """Return modules of the workspace that stand in for others of the same name, installed or built in."""
+        found, cwd = [], os.getcwd() + "/"
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if "." in name or not isinstance(file, str) or not file.startswith(cwd) or name == "conftest":
+                continue
+            spec = importlib.machinery.PathFinder.find_spec(name, self.trusted_path)
+            if spec is not None and spec.origin not in (None, "namespace", file):
+                found.append(name)
+        return sorted(found)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config, items):
         """Drop what the plan does not name, then shuffle."""
         if self.whole_files is not None:
-            kept = [item for item in items if item.nodeid.split("::")[0] in self.whole_files or item.nodeid in self.ids]
+            files = self.whole_files | self.canary.files
+            kept = [item for item in items if item.nodeid.split("::")[0] in files or item.nodeid in self.ids]
             dropped = set(items) - set(kept)
             config.hook.pytest_deselected(items=list(dropped))
             items[:] = kept
         if self.seed is not None:
             items[:] = shuffled(items, random.Random(self.seed))
+        if self.reverse:
+            items.reverse()
         if self.first:
             items.sort(key=lambda item: self.first.get(item.nodeid.split("::")[0], len(self.first)))
         self.collected = True
+        self.tests = sum(item.nodeid.split("::")[0] not in self.canary.files for item in items)
         self.say(collected=len(items))
+        self.check()
 
     def pytest_collectreport(self, report):
         """Report files that could not be imported, and files that skip themselves whole."""
@@ -87,6 +124,13 @@ class Reporter:
             self.say(uncollected=report.nodeid.split("::")[0])
         elif report.skipped:
             self.say(skipped_file=report.nodeid.split("::")[0])
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        """Remember what kind of exception ended the test; that of a TestCase is known only afterwards."""
+        yield
+        if call.excinfo is not None:
+            self.why.setdefault(item.nodeid, call.excinfo.typename)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid, location):
@@ -98,6 +142,8 @@ class Reporter:
 
     def pytest_runtest_logreport(self, report):
         """Remember the worst of the test's phases."""
+        if report.failed:
+            self.canary.failures += report.nodeid.split("::")[0] in self.canary.files
         if report.when == "teardown":
             if report.failed:
                 self.outcome[report.nodeid] = "error"
@@ -111,13 +157,14 @@ class Reporter:
         """Report how the test ended."""
         if self.coverage is not None:
             self.coverage.switch_context("")
-        self.say(test=nodeid, status=self.outcome.get(nodeid) or "error")
+        self.say(test=nodeid, status=self.outcome.get(nodeid) or "error", why=self.why.pop(nodeid, ""))
+        self.canary.run += nodeid.split("::")[0] in self.canary.files
         if self.stop_at is not None and time.monotonic() > self.stop_at:
             self.session.shouldstop = "out of time"
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session, exitstatus):
-        """Report coverage, and that the session came to its end."""
+        """Report coverage."""
         if self.coverage is not None:
             self.coverage.stop()
             data = self.coverage.get_data()
@@ -129,7 +176,44 @@ class Reporter:
                         if test:
                             tests.setdefault(test, []).append(line)
                 self.say(covered=path, tests=tests)
-        self.say(finished=int(exitstatus))
+
+
+class Canary:
+    """Tests that must not pass, among the others and looking like them; their names are of this run alone."""
+
+    def __init__(self, plan, targets):
+        self.path = os.path.join(os.path.dirname(targets[0]), plan["name"]) if targets and plan else ""
+        self.text = plan["text"] if plan else ""
+        self.files = set()
+        self.failures = 0
+        self.run = 0
+
+    def write(self):
+        """Write the file and return its path in a list, or none where there is no place for it."""
+        if not self.path or os.path.lexists(self.path):
+            return []
+        try:
+            with open(self.path, "x") as file:
+                file.write(self.text)
+        except OSError:
+            return []
+        old = os.stat(os.path.dirname(self.path) or ".").st_mtime
+        os.utime(self.path, (old, old))
+        self.files.add(self.path)
+        return [self.path]
+
+
+def hide_current_test(value):
+    """Have `PYTEST_CURRENT_TEST` be there, as libraries look for it, without telling which test it is."""
+    from _pytest import runner
+
+    def update_current_test_var(item, when):
+        if when:
+            os.environ["PYTEST_CURRENT_TEST"] = "%s (%s)" % (value, when)
+        else:
+            os.environ.pop("PYTEST_CURRENT_TEST", None)
+
+    runner._update_current_test_var = update_current_test_var
 
 
 def status(report):

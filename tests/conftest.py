@@ -1,4 +1,4 @@
-"""The fixtures of all tests that call commands on real repositories."""
+"""The fixtures of all tests that call commands on real repositories; no test touches the user's cache."""
 
 from __future__ import annotations
 

@@ -1,0 +1,271 @@
+"""The filter on system calls that sandboxed programs run under. Standard library only, Python 3.8 or newer.
+
+It takes away what a test suite, a compiler or an agent has no use for and what sandboxes have been broken with:
+tracing, mounting, new namespaces, keys, bpf, io_uring, kernel modules, the clock. Where programs probe for something
+and have a way without it (clone3, io_uring, the new mount calls), the answer is ENOSYS, as of an older kernel; a socket
+family that is not wanted does not exist (EAFNOSUPPORT); everything else is EPERM.
+
+A filter is a program for the kernel's classic BPF machine: see seccomp(2) and `struct seccomp_data`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+PRIVATE_NETWORK = (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)
+"""Families that are safe to have in a network namespace of one's own."""
+
+
+if TYPE_CHECKING:
+    Table = dict[str, tuple[int, int | None]]
+    """Of system calls their numbers on x86_64 and on aarch64; None: it has no such call."""
+
+
+class Instruction(NamedTuple):
+    """An operation, the instructions to skip when it holds and when it does not, and its constant."""
+
+    code: int
+    jt: int
+    jf: int
+    k: int
+
+
+LOAD, JUMP_EQUAL, JUMP_GE, JUMP_ANY_BIT, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+X32_BIT = 0x40000000
+_NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
+"""Offsets in `struct seccomp_data`; of an argument, which has 64 bits, the lower half comes first."""
+
+_NEW_NAMESPACES = 0x7E020000
+"""CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET. CLONE_NEWTIME is one of the signal's bits to clone, not to unshare."""
+_NEW_TIME = 0x80
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_SAME_PERSONALITY, _DEFAULT_PERSONALITY = 0xFFFFFFFF, 0
+_SOCK_TYPE, _SOCK_STREAM, _SOCK_SEQPACKET = 0xF, 1, 5
+
+_CHECKED = {
+    "ioctl": (16, 29),
+    "socket": (41, 198),
+    "socketpair": (53, 199),
+    "clone": (56, 220),
+    "unshare": (272, 97),
+    "personality": (135, 92),
+}
+_NOT_PERMITTED: Table = {
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
+    "kcmp": (312, 272),
+    "pidfd_getfd": (438, 438),
+    "setns": (308, 268),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "bpf": (321, 280),
+    "perf_event_open": (298, 241),
+    "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294),
+    "create_module": (174, None),
+    "init_module": (175, 105),
+    "finit_module": (313, 273),
+    "delete_module": (176, 106),
+    "open_by_handle_at": (304, 265),
+    "fanotify_init": (300, 262),
+    "swapon": (167, 224),
+    "swapoff": (168, 225),
+    "reboot": (169, 142),
+    "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    "acct": (163, 89),
+    "settimeofday": (164, 170),
+    "clock_settime": (227, 112),
+    "adjtimex": (159, 171),
+    "clock_adjtime": (305, 266),
+    "iopl": (172, None),
+    "ioperm": (173, None),
+    "syslog": (103, 116),
+    "vhangup": (153, 58),
+}
+_NOT_THERE: Table = {
+    "clone3": (435, 435),
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "userfaultfd": (323, 282),
+    "modify_ldt": (154, None),
+    "uselib": (134, None),
+    "lookup_dcookie": (212, 18),
+}
+_MOUNTING: Table = {"mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41)}
+_MOUNTING_ANEW: Table = {
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "mount_setattr": (442, 442),
+    "open_tree_attr": (467, 467),
+}
+_NAMED_IPC: Table = {
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semctl": (66, 191),
+    "semtimedop": (220, 192),
+    "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+}
+_COLUMN = {"x86_64": 0, "aarch64": 1}
+
+
+class SeccompError(OSError):
+    """The kernel does not take the filter, or nobody knows the numbers of this machine's system calls."""
+
+
+def program(
+    machine: str, families: Iterable[int] = PRIVATE_NETWORK, allow_mounts: bool = False, allow_ipc: bool = True
+) -> list[Instruction]:
+    """Return the filter for `machine` (`x86_64` or `aarch64`): see `install`. Raises `KeyError` for any other."""
+    column = _COLUMN[machine]
+    lines = [_load(_ARCH), Instruction(JUMP_EQUAL, 1, 0, AUDIT_ARCH[machine]), _give(KILL), _load(_NUMBER)]
+    if machine == "x86_64":
+        lines += [Instruction(JUMP_GE, 0, 1, X32_BIT), _refuse(errno.ENOSYS)]
+    families = tuple(families)
+    bodies = {
+        # The busiest first: the kernel remembers for itself which calls are always allowed, but not these.
+        "ioctl": [_load(_argument(1)), *_on((_TIOCSTI, _TIOCLINUX), errno.EPERM), _give(ALLOW)],
+        "clone": _without_bits(_NEW_NAMESPACES),
+        "socket": _socket(families),
+        "socketpair": _socketpair(AF_UNIX in families),
+        "unshare": _without_bits(_NEW_NAMESPACES | _NEW_TIME),
+        "personality": [
+            _load(_argument(0)),
+            *_on((_SAME_PERSONALITY, _DEFAULT_PERSONALITY), 0),
+            _refuse(errno.EPERM),
+        ],
+    }
+    for name, body in bodies.items():
+        lines += [Instruction(JUMP_EQUAL, 0, len(body), _CHECKED[name][column]), *body]
+    for table, code in _refused(allow_mounts, allow_ipc):
+        numbers = (pair[column] for pair in table.values())
+        lines += _on((number for number in numbers if number is not None), code)
+    return [*lines, _give(ALLOW)]
+
+
+def _refused(allow_mounts: bool, allow_ipc: bool) -> list[tuple[Table, int]]:
+    tables = [(_NOT_PERMITTED, errno.EPERM), (_NOT_THERE, errno.ENOSYS)]
+    if not allow_mounts:
+        tables += [(_MOUNTING, errno.EPERM), (_MOUNTING_ANEW, errno.ENOSYS)]
+    if not allow_ipc:
+        tables += [(_NAMED_IPC, errno.ENOSYS)]
+    return tables
+
+
+def _load(offset: int) -> Instruction:
+    return Instruction(LOAD, 0, 0, offset)
+
+
+def _argument(number: int) -> int:
+    """Return the offset of an argument's lower half: all that are looked at are int or unsigned int to the kernel."""
+    return _ARGUMENTS + 8 * number
+
+
+def _give(action: int) -> Instruction:
+    return Instruction(RETURN, 0, 0, action)
+
+
+def _refuse(code: int) -> Instruction:
+    return _give(ERRNO | code)
+
+
+def _on(values: Iterable[int], code: int) -> list[Instruction]:
+    """Return lines that end with error `code` (0: allow) when the value loaded is one of these."""
+    end = _refuse(code) if code else _give(ALLOW)
+    return [line for value in values for line in (Instruction(JUMP_EQUAL, 0, 1, value), end)]
+
+
+def _without_bits(bits: int) -> list[Instruction]:
+    return [_load(_argument(0)), Instruction(JUMP_ANY_BIT, 0, 1, bits), _refuse(errno.EPERM), _give(ALLOW)]
+
+
+def _socket(families: tuple[int, ...]) -> list[Instruction]:
+    lines = [_load(_argument(0)), *_on((family for family in families if family != AF_NETLINK), 0)]
+    if AF_NETLINK in families:
+        # Addresses and routes (protocol 0), which libc asks for; not audit, netfilter and the like.
+        route = [_load(_argument(2)), *_on((0,), 0), _refuse(errno.EPROTONOSUPPORT)]
+        lines += [Instruction(JUMP_EQUAL, 0, len(route), AF_NETLINK), *route]
+    return [*lines, _refuse(errno.EAFNOSUPPORT)]
+
+
+def _socketpair(any_type: bool) -> list[Instruction]:
+    """Return lines for socketpair: a connected pair reaches nobody else, but one for datagrams can be pointed anew."""
+    lines = [_load(_argument(0)), Instruction(JUMP_EQUAL, 1, 0, AF_UNIX), _refuse(errno.EAFNOSUPPORT)]
+    if any_type:
+        return [*lines, _give(ALLOW)]
+    connected = _on((_SOCK_STREAM, _SOCK_SEQPACKET), 0)
+    return [*lines, _load(_argument(1)), Instruction(AND, 0, 0, _SOCK_TYPE), *connected, _refuse(errno.EAFNOSUPPORT)]
+
+
+class _Line(ctypes.Structure):
+    _fields_ = [
+        ("code", ctypes.c_uint16),
+        ("jt", ctypes.c_uint8),
+        ("jf", ctypes.c_uint8),
+        ("k", ctypes.c_uint32),
+    ]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_uint16), ("lines", ctypes.POINTER(_Line))]
+
+
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_SET_MODE_FILTER = 1
+_ALL_THREADS, _SPECULATION_ALLOWED = 1, 4
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+def install(families: Iterable[int] = PRIVATE_NETWORK, allow_mounts: bool = False, allow_ipc: bool = True) -> None:
+    """Put this process, all its threads and whatever it starts under the filter, for good.
+
+    `families` are those that `socket` gives; of AF_NETLINK only addresses and routes. Without AF_UNIX there are still
+    connected pairs. `allow_mounts` leaves mount, umount, pivot_root and the new mount calls, for one who still sets up
+    his view and installs a second filter then. `allow_ipc=False` takes System V and POSIX queues, semaphores and shared
+    memory away where there is no IPC namespace to keep them apart. Sets no_new_privs. Raises `SeccompError`.
+    """
+    machine = platform.machine()
+    if machine not in _COLUMN or ctypes.sizeof(ctypes.c_void_p) != 8:
+        raise SeccompError(errno.ENOSYS, "there is no system call filter for " + machine)
+    lines = program(machine, families, allow_mounts, allow_ipc)
+    array = (_Line * len(lines))(*(_Line(*line) for line in lines))
+    whole = _Program(len(lines), array)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))):
+        raise _failed("no_new_privs")
+    flags = ctypes.c_uint(_ALL_THREADS | _SPECULATION_ALLOWED)
+    done = libc.syscall(ctypes.c_long(_SECCOMP[machine]), ctypes.c_uint(_SET_MODE_FILTER), flags, ctypes.byref(whole))
+    if done < 0:
+        raise _failed("seccomp")
+    if done:
+        raise SeccompError(errno.EBUSY, f"thread {done} has a filter of its own")
+
+
+def _failed(what: str) -> SeccompError:
+    code = ctypes.get_errno()
+    return SeccompError(code, what + ": " + os.strerror(code))
