@@ -267,6 +267,7 @@ class _Watched:
             await ended
         finally:
             ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)  # it lets go of what is closed next
 
     def _check_usage(self) -> None:
         used = used_by(self.child.pid)
