@@ -187,7 +187,7 @@ class _Supervisor:
             try:
                 _become(spec, (in_read, out_write, err_write), theirs.fileno() if spec["report"] else -1, env)
                 try:
-                    os.execvpe(argv[0], argv, env)  # noqa: S606 - that is what we are for
+                    os.execvpe(argv[0], argv, env)
                 except OSError as error:
                     if error.errno == errno.E2BIG:
                         os.write(say_write, os.strerror(error.errno).encode())
