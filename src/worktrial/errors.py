@@ -43,6 +43,10 @@ class EnvironmentBuildError(WorktrialError):
     """The environment of a task could not be built."""
 
 
+class AgentError(WorktrialError):
+    """A real agent is not installed, or could not be."""
+
+
 class SandboxError(WorktrialError):
     """No isolation of the wanted kind is to be had, or a sandbox failed to start."""
 

@@ -11,6 +11,7 @@ from tests.tools.model_server import ModelServer, Turn
 
 from worktrial.agents.protocol import Attempt, Budget
 from worktrial.formats.run import TrialLimits
+from worktrial.languages.protocol import Checks
 from worktrial.sandboxes.protocol import Mount, Sandbox, Workspace
 
 FILES = {
@@ -67,6 +68,7 @@ class Bench:
             limits=limits,
             budget=budget or Budget(None),
             logs=self.logs,
+            checks=Checks(),
             solution=lambda: solution,
         )
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.agents.bench import Bench
 
 from worktrial.agents.basic.messages import Call, Result
-from worktrial.agents.basic.tools import MALFORMED, Toolbox, cut_middle, specs
+from worktrial.agents.basic.tools import MALFORMED, Toolbox, cut_middle
+from worktrial.agents.ide.tools import IdeTools
 from worktrial.agents.protocol import Attempt
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.select import choose
@@ -257,7 +258,7 @@ def test_cut_text_is_bounded_and_keeps_both_ends(text: str, times: int) -> None:
 
 def test_schemas_are_closed_objects() -> None:
     """As strict servers want them, and without words that only cost tokens."""
-    for spec in specs():
+    for spec in (*Toolbox.specs(), *IdeTools.specs()):
         assert spec.description
         assert spec.schema["additionalProperties"] is False
         assert set(spec.schema["required"]) <= set(spec.schema["properties"])

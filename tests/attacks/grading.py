@@ -237,7 +237,7 @@ class Target:
         )
         limits = TrialLimits(memory_mib=memory_mib, processes=100, disk_mib=64, output_mib=4)
         scratch = self.folder / f"grading-{self._count}.git"
-        return await Grader(self.suite, sandbox, scratch, limits).grade(trial, self.task)
+        return await Grader(self.suite, sandbox, scratch, limits, {}).grade(trial, self.task)
 
     def output(self) -> str:
         """Return what the last test run printed."""

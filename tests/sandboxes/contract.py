@@ -6,6 +6,7 @@ What every kind of isolation promises is here; what only some can promise is in 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,8 +17,8 @@ import pytest_asyncio
 
 from worktrial.errors import InfrastructureError, SandboxError
 from worktrial.formats.run import TrialLimits
-from worktrial.sandboxes.process import descendants
 from worktrial.sandboxes.protocol import Command, Mount, Sandbox, Workspace
+from worktrial.sandboxes.usage import descendants
 
 Opener = Callable[..., Awaitable[Workspace]]
 LIMITS = TrialLimits(memory_mib=512, disk_mib=32, output_mib=1, processes=40)
@@ -71,8 +72,31 @@ def sleepers(seconds: str) -> list[int]:
     return found
 
 
+_SCRIPT = """
+import json, os, sys, random, time
+told = int(os.environ.pop("WORKTRIAL_REPORT_FD"))
+os.write(told, b"reported")
+print(json.dumps({
+    "argv": sys.argv, "name": __name__, "file": __file__, "path": sys.path[0], "flags": list(sys.flags),
+    "cwd": os.getcwd(), "env": dict(sorted(os.environ.items())), "stdin": sys.stdin.read(), "hash": hash("x"),
+    "uid": os.getuid(), "fds": sorted(map(int, os.listdir("/proc/self/fd"))), "main": sys.modules["__main__"].__file__,
+    "umask": os.umask(0o022), "tz": time.tzname, "group": os.getpgid(0) == os.getpid(),
+    "package": __package__, "spec": __spec__ is None, "executable": sys.executable, "prefix": sys.prefix,
+}), flush=True)
+print("error", file=sys.stderr, flush=True)
+import atexit
+atexit.register(lambda: print("at exit", flush=True))
+sys.exit(5)
+"""
+
+
 class SandboxContract:
-    """What holds for every backend."""
+    """What holds for every backend. A backend gives `sandbox` and says of itself what is not so for it."""
+
+    processes_ready = 0
+    """Processes that it may hold ready for commands to come."""
+    holds_read_only = False
+    """Whether files of `Command.read_only` cannot be changed; otherwise that is only a wish."""
 
     @pytest.fixture
     def sandbox(self) -> Sandbox:
@@ -126,6 +150,7 @@ class SandboxContract:
     async def test_arguments_that_no_program_can_be_given_are_an_error_of_ours(
         self, opened: Opener, argument: str
     ) -> None:
+        await opened()
         before = open_files()
         workspace = await opened()
         with pytest.raises(SandboxError, match="could not start"):
@@ -207,6 +232,217 @@ except OSError:
         assert done.output.endswith(b"last\n")
         assert b"bytes cut" in done.output
 
+    async def test_too_much_processor_time_is_told_apart(self, opened: Opener) -> None:
+        workspace = await opened(limits=LIMITS.model_copy(update={"cpu_s": 1.0}))
+        done = await workspace.run(python("import time\nwhile True: time.monotonic()", 60))
+        assert done.ended == "cpu_exhausted"
+        assert done.wall_s < 30
+
+    async def test_a_process_may_open_so_many_files_and_no_more(self, opened: Opener) -> None:
+        workspace = await opened(limits=LIMITS.model_copy(update={"open_files": 50}))
+        script = "import os\nfor n in range(100):\n try: os.dup(0)\n except OSError: print(n < 50); break"
+        assert (await workspace.run(python(script))).output == b"True\n"
+
+    async def test_a_full_disk_is_told_apart(self, opened: Opener) -> None:
+        workspace = await opened()
+        done = await workspace.run(shell("dd if=/dev/zero of=big bs=1M count=200", 60))
+        assert done.ended == "disk_full"
+        assert (await workspace.run(shell("rm -f big; echo x > small"))).exit_code == 0
+
+    # -- commands that live on --
+
+    async def test_a_process_answers_while_other_commands_run(self, opened: Opener) -> None:
+        workspace = await opened()
+        process = await workspace.start(shell("echo ready; while read line; do echo got $line; done; exit 3", 60))
+        assert await process.receive() == b"ready\n"
+        for word in ("one", "two"):
+            assert (await workspace.run(shell("echo meanwhile"))).output == b"meanwhile\n"
+            await process.send(f"{word}\n".encode())
+            assert await process.receive() == f"got {word}\n".encode()
+        await process.kill()
+        assert await process.receive() == b""
+        with pytest.raises(SandboxError):
+            await process.send(b"more\n")
+
+    async def test_a_process_that_ends_says_how_and_what_it_complained_of(self, opened: Opener) -> None:
+        workspace = await opened()
+        process = await workspace.start(shell("read it; echo $it; echo sorry >&2; exit 3", 60, stdin=b"first\n"))
+        assert await process.receive() == b"first\n"
+        done = await process.wait()
+        assert (done.ended, done.exit_code, done.output) == ("completed", 3, b"sorry\n")
+        assert await process.receive() == b""
+
+    async def test_a_process_is_ended_by_its_limits(self, opened: Opener) -> None:
+        workspace = await opened()
+        process = await workspace.start(shell("echo on; sleep 47.01", 0.5))
+        assert await process.receive() == b"on\n"
+        assert (await process.wait()).ended == "timeout"
+        assert await gone(lambda: bool(sleepers("47.01")))
+
+    async def test_closing_a_workspace_ends_its_processes(self, sandbox: Sandbox) -> None:
+        seconds = f"48.{os.getpid()}"
+        workspace = await sandbox.open((), LIMITS)
+        process = await workspace.start(shell(f"(setsid sleep {seconds} &); echo on; sleep {seconds}", 60))
+        assert await process.receive() == b"on\n"
+        assert len(sleepers(seconds)) == 2
+        await workspace.close()
+        assert await gone(lambda: bool(sleepers(seconds)))
+
+    async def test_a_program_that_is_not_there_cannot_be_talked_to(self, opened: Opener) -> None:
+        workspace = await opened()
+        process = await workspace.start(Command(("no-such-program",), 10))
+        done = await process.wait()
+        assert done.exit_code == 127
+        assert b"no-such-program" in done.output
+
+    async def test_what_stands_by_goes_on_when_it_is_asked_again(self, opened: Opener) -> None:
+        workspace = await opened()
+        count = "i=0; while true; do i=$((i+1)); echo $i > count; sleep 0.01; done"
+        process = await workspace.start(shell(f"({count}) & echo on; read line; echo back", 60))
+        assert await process.receive() == b"on\n"
+        await workspace.standby()
+        await workspace.resume()
+        await process.send(b"x\n")
+        assert await process.receive() == b"back\n"
+        assert (await workspace.run(shell("echo as ever"))).output == b"as ever\n"
+
+    # -- files --
+
+    async def test_files_are_written_and_read_with_their_folders_made(self, opened: Opener) -> None:
+        workspace = await opened()
+        data = bytes(range(256)) * 1000
+        await workspace.write("new/deep/file.bin", data)
+        assert await workspace.read("new/deep/file.bin") == data
+        assert await workspace.read(f"{workspace.root}/new/deep/file.bin") == data
+        done = await workspace.run(shell("wc -c < new/deep/file.bin; echo more >> new/deep/file.bin"))
+        assert done.output == b"256000\n"
+        await workspace.write("new/deep/file.bin", b"")
+        assert await workspace.read("new/deep/file.bin") == b""
+
+    @pytest.mark.parametrize("path", ["nothing", "folder", "pipe", "no/such/folder", "large"])
+    async def test_what_cannot_be_read_is_an_error_that_names_it(self, opened: Opener, path: str) -> None:
+        workspace = await opened()
+        await workspace.run(shell("mkdir folder; mkfifo pipe; head -c 1100000 /dev/zero > large"))
+        with pytest.raises(SandboxError, match=f"could not read {path}"):
+            await workspace.read(path)
+
+    async def test_links_never_lead_to_the_host_s_files(self, opened: Opener, tmp_path: Path) -> None:
+        secret = make(tmp_path / "host", {"secret": "of the host\n"}) / "secret"
+        workspace = await opened()
+        await workspace.run(shell(f"ln -s {secret} link; ln -s {secret.parent} folder; ln -s file here; echo > file"))
+        for path in ("link", "folder/secret", f"../../../../..{secret}", str(secret)):
+            if workspace.tier != "none":
+                with pytest.raises(SandboxError):
+                    await workspace.read(path)
+        await workspace.write("here", b"by a link")
+        assert await workspace.read("file") == b"by a link"
+        if workspace.tier != "none":
+            with contextlib.suppress(SandboxError):
+                await workspace.write("link", b"overwritten")
+            assert secret.read_text() == "of the host\n"
+
+    async def test_files_that_may_not_be_changed_stay_as_they_are(self, opened: Opener, tmp_path: Path) -> None:
+        workspace = await opened(make(tmp_path / "layer", {"tests/deep/t.py": "test", "src/a.py": "a"}))
+        script = (
+            "echo cheat > tests/deep/t.py; rm -f tests/deep/t.py; mv tests elsewhere; mv tests/deep tests/other;"
+            "echo evil > evil; mv evil tests/deep/t.py; ln -f evil tests/deep/t.py; chmod 777 tests/deep/t.py;"
+            "rm -rf tests; cat tests/deep/t.py; echo b > src/a.py; echo c > tests/deep/new.py"
+        )
+        done = await workspace.run(shell(script, read_only=("tests/deep/t.py", "not/there.py")))
+        if self.holds_read_only:
+            assert done.output.endswith(b"test"), done.output
+            assert await workspace.read("tests/deep/t.py") == b"test"
+            assert (await workspace.run(shell("cat src/a.py; echo x > tests/deep/t.py; cat tests/deep/t.py"))).output == (
+                b"b\nx\n"
+            )
+
+    # -- changes, snapshots, forks --
+
+    async def test_changes_are_what_differs_from_the_layers(self, opened: Opener, tmp_path: Path) -> None:
+        files: dict[str, str | None] = {
+            "same": "s", "edited": "e", "gone": "g", "dir/a": "a", "dir/b": "b", "lost/x": "x", "lost/y/z": "z",
+            "touched": "t", "swap/x": "x", "flat": "f", "mode": "m",
+        }  # fmt: skip
+        lower = make(tmp_path / "lower", files)
+        upper = make(tmp_path / "upper", {"edited": "upper", "dir/c": "c"})
+        (lower / "link").symlink_to("same")
+        workspace = await opened(upper, lower)
+        assert await workspace.changes() == ()
+        await workspace.run(
+            shell(
+                "echo more >> edited; rm gone dir/b; rm -r lost; touch touched; mkdir empty new; echo n > new/n;"
+                "rm -r swap; echo s > swap; rm flat; mkdir flat; echo x > flat/x; ln -sf edited link; chmod +x mode;"
+                "printf 'odd\\n' > \"$(printf 'by\\377te')\"; mkdir -p dir/d; rmdir dir/d"
+            )
+        )
+        found = {change.path: change.kind for change in await workspace.changes()}
+        wanted = {
+            "edited": "written", "gone": "removed", "dir/b": "removed", "lost": "removed", "empty": "written",
+            "new/n": "written", "swap": "written", "flat/x": "written", "link": "written", "mode": "written",
+            "by\udcffte": "written",
+        }  # fmt: skip
+        assert {path: kind for path, kind in found.items() if path != "flat"} == wanted
+        listed = [change.path for change in await workspace.changes()]
+        assert listed == sorted(listed)
+
+    async def test_a_snapshot_over_the_same_layers_is_the_same_workspace(
+        self, sandbox: Sandbox, opened: Opener, tmp_path: Path
+    ) -> None:
+        lower = make(tmp_path / "lower", {"a": "a", "gone": "g", "lost/x": "x", "lost/y": "y", "dir/b": "b", "f": "f"})
+        workspace = await opened(lower)
+        await workspace.run(
+            shell(
+                "echo more >> a; rm gone; rm -r lost; mkdir lost; echo z > lost/z; ln -s a link; ln a hard; rm f;"
+                "mkdir f; echo in > f/in; cp /bin/sh set; chmod u+s set; mkfifo pipe; touch -d 2001-01-01 dir/b;"
+                "truncate -s 100G hole; echo > 'odd name, with:marks'"
+            )
+        )
+        snapshot = await workspace.snapshot(tmp_path / "snapshot")
+        again = await opened(snapshot, lower)
+        listing = "find . ! -name pipe ! -name set | sort; cat a lost/z f/in; readlink link; stat -c %Y dir/b"
+        assert (await again.run(shell(listing))).output == (await workspace.run(shell(listing))).output
+        done = await again.run(shell("test -u set && echo setuid; test -p pipe && echo pipe; test -x set && echo fine"))
+        assert done.output == b"fine\n"
+        assert await again.changes() == ()
+        done = await again.run(shell("rm -r lost; rm a; echo gone > gone; echo new > new"))
+        assert done.exit_code == 0, done.output
+        second = await again.snapshot(tmp_path / "second")
+        third = await opened(second, snapshot, lower)
+        assert (await third.run(shell("ls; cat gone new"))).output.decode().split() == [
+            "dir", "f", "gone", "hard", "hole", "link", "new", "odd", "name,", "with:marks", "set", "gone", "new",
+        ]  # fmt: skip
+
+    async def test_a_fork_has_the_same_files_and_goes_its_own_way(self, opened: Opener, tmp_path: Path) -> None:
+        workspace = await opened(make(tmp_path / "layer", {"a": "a", "b": "b"}))
+        await workspace.run(shell("echo more >> a; rm b; echo c > c"))
+        fork = await workspace.fork()
+        try:
+            assert (await fork.run(shell("ls; cat a"))).output == b"a\nc\namore\n"
+            await fork.run(shell("echo fork > c"))
+            await workspace.run(shell("echo mine > d"))
+            assert await workspace.read("c") == b"c\n"
+            with pytest.raises(SandboxError):
+                await fork.read("d")
+        finally:
+            await fork.close()
+        assert await workspace.read("c") == b"c\n"
+
+    # -- warm interpreters --
+
+    async def test_a_script_with_modules_to_load_runs_as_it_would_without(self, opened: Opener, tmp_path: Path) -> None:
+        script = make(tmp_path / "tool", {"script.py": _SCRIPT}) / "script.py"
+        workspace = await opened(make(tmp_path / "layer", {"a.py": "print('not this one')"}))
+        given = {"env": {"MORE": "given", "TZ": "UTC", "PYTHONHASHSEED": "7"}, "mounts": (Mount(script.parent),)}
+        argv = ("/usr/bin/python3", str(script), "an argument", "b\n")
+        results = []
+        for preload in ((), ("json", "decimal"), ("json", "decimal")):
+            command = Command(argv, 30, stdin=b"in", report=True, preload=preload, **given)  # type: ignore[arg-type]
+            done = await workspace.run(command)
+            results.append((done.ended, done.exit_code, done.output, done.report))
+        assert results[0][:2] == ("completed", 5), results[0]
+        assert results[1] == results[2] == results[0]
+
+
     # -- what is left behind --
 
     @pytest.mark.parametrize("escape", ESCAPES)
@@ -254,7 +490,7 @@ except OSError:
         for _ in range(25):
             await asyncio.gather(*(cycle() for _ in range(4)))
         assert await gone(lambda: open_files() > files)
-        assert await gone(lambda: len(descendants(os.getpid())) > processes)
+        assert await gone(lambda: len(descendants(os.getpid())) > processes + self.processes_ready)
 
     async def test_workspaces_of_several_tasks_know_nothing_of_each_other(self, opened: Opener) -> None:
         one, other = await opened(), await opened()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from worktrial.formats.run import TrialLimits
+from worktrial.agents.metered import Metered
+from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.trajectory import Trajectory
-from worktrial.formats.trial import TrialEnd, Usage
+from worktrial.formats.trial import ToolUse, TrialEnd, Usage
+from worktrial.languages.protocol import Checks
 from worktrial.sandboxes.protocol import Mount, Workspace
 
 
@@ -36,6 +39,30 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """A trial's way to its model: the gateway's unix socket, the only thing of the network in a sandbox."""
+
+    socket: Path
+    path: str
+    """What the base URL ends with, `/run/…`: by it the gateway tells trials apart."""
+    metered: Callable[[], Metered]
+    """Return what was asked so far."""
+    token: str = "sk-worktrial"  # noqa: S105 - stands where a key would; the real ones are in the gateway alone
+    """Given to the agent in the place of a key."""
+
+
+class Gateway(Protocol):
+    """Whatever opens endpoints: the gateway, or a scripted model server in tests."""
+
+    def endpoint(self, trial: str, config: AgentConfig, folder: Path) -> AbstractAsyncContextManager[Endpoint]:
+        """Open an endpoint for one attempt at the trial `agent/task/n`; its record goes into `folder`.
+
+        Raises `InfrastructureError`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class Attempt:
     """What an agent is given."""
 
@@ -51,8 +78,12 @@ class Attempt:
     budget: Budget
     logs: Path
     """Folder for what the agent prints; made already."""
+    checks: Checks
+    """The project's own tests, diagnostics, lint, format and build."""
     solution: Callable[[], bytes]
     """The landed change as a patch. Only the oracle calls it."""
+    gateway: Gateway | None = None
+    """None: agents that need one end as *infrastructure*."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +98,11 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     steps: int = 0
     tool_calls: Mapping[str, int] = field(default_factory=dict)
+    tool_use: ToolUse | None = None
+    version: str = ""
+    """Of the program, where it has one of its own."""
+    served_by: Mapping[str, int] = field(default_factory=dict)
+    """Calls about code by tool and the layer that served them, `definition/language_server`."""
     trajectory: Trajectory | None = None
 
 

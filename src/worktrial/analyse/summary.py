@@ -150,7 +150,7 @@ def summarise(run: RunDir, controls: Collection[str]) -> RunSummary:
     request, lock = run.request(), run.lock()
     rows: list[TrialRow] = []
     agents = []
-    for config in request.agents:
+    for config in request.everyone():
         own = [read_row(trial) for trial in _trial_dirs(run, request, config)]
         cost = _cost(own, _set_aside(run, request, config), free=config.kind in controls)
         agents.append(_agent(config, config.kind in controls, own, cost, request))
@@ -172,6 +172,7 @@ def agents_json(summary: RunSummary) -> dict[str, Any]:
                 "rate": agent.rate.mean if agent.rate else None,
                 "ci95": [agent.rate.low, agent.rate.high] if agent.rate else None,
                 "infrastructure": agent.infrastructure,
+                "control": agent.control,
             }
             for agent in summary.agents
         }
@@ -218,7 +219,7 @@ def outcome_of(trial: Trial, verdict: Verdict | None) -> Outcome:
 
 def _trial_dirs(run: RunDir, request: RunRequest, config: AgentConfig) -> Iterable[TrialDir]:
     for task in request.tasks:
-        for n in range(1, request.trials + 1):
+        for n in range(1, request.trials_of(config) + 1):
             yield run.trial_dir(config.name, task, n)
 
 
@@ -274,7 +275,7 @@ def outcomes(rows: list[TrialRow], request: RunRequest) -> Outcomes:
 
     value = {"solved": 1.0, "not_solved": 0.0, "tampered": 0.0}
     flat = np.array([value.get(row.outcome, np.nan) for row in rows], dtype=np.float64)
-    return flat.reshape(len(request.tasks), request.trials)
+    return flat.reshape(len(request.tasks), len(rows) // len(request.tasks) if request.tasks else 0)
 
 
 def _lead(agents: list[AgentSummary], rows: list[TrialRow], request: RunRequest) -> Lead | None:

@@ -64,6 +64,8 @@ def _configured(name: str, table: dict[str, Any], folder: Path) -> AgentConfig:
             str(folder / os.path.expanduser(mount)) if isinstance(mount, str) else mount  # noqa: PTH111 - never raises
             for mount in mounts
         ]
+    if isinstance(context := settings.get("context"), str) and context not in ("keep", "none"):
+        settings["context"] = str(folder / os.path.expanduser(context))  # noqa: PTH111 - never raises
     command = settings.get("command")
     if isinstance(command, list) and command and str(command[0]).startswith(("./", "../")):
         settings["command"] = [str((folder / command[0]).resolve()), *command[1:]]
@@ -92,7 +94,11 @@ def contender(spec: str, configured: dict[str, AgentConfig], overrides: dict[str
             cause=f"there are: {', '.join(known)}",
             hint=f"did you mean {near[0]!r}?" if near else "describe it in worktrial.toml as [agents.NAME]",
         )
-    given = {key: value for key, value in overrides.items() if value is not None} if kind == "basic" else {}
+    given = (
+        {key: value for key, value in overrides.items() if value is not None}
+        if kind == "basic" or kind in agents.real_kinds()
+        else {}
+    )
     return AgentConfig(name=_safe(spec), kind=kind, model=rest or None, **given)
 
 

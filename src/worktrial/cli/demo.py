@@ -10,7 +10,9 @@ import click
 @click.command("demo")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder to use.")
 @click.option("--repo", type=click.Path(path_type=Path), help="Repository to use instead.")
-@click.option("--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, or none.")
+@click.option(
+    "--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, podman, docker, landlock, none."
+)
 def command(out: Path, repo: Path | None, sandbox: str) -> int:
     """Mine a repository with real history, prove its tasks, run agents on them, and write the report.
 

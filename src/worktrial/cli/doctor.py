@@ -22,24 +22,32 @@ class Finding:
     ok: bool
     found: str
     remedy: str = ""
+    needed: bool = True
+    """Whether worktrial lacks something without it; of the tiers of isolation any one will do."""
 
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON on standard output.")
 def command(*, as_json: bool) -> int:
-    """Check git, uv, Python, bubblewrap, user namespaces and disk, and name the remedy for each that is missing."""
+    """Check git, uv, Python, the kinds of isolation and disk, and name the remedy for each that is missing."""
     from worktrial.cli.output import print_json
 
     findings = list(check())
+    in_order = all(finding.ok or not finding.needed for finding in findings)
     if as_json:
-        print_json({"ok": all(finding.ok for finding in findings), "findings": [asdict(one) for one in findings]})
+        print_json({"ok": in_order, "findings": [asdict(one) for one in findings]})
     else:
         for finding in findings:
-            mark = click.style("ok     ", fg="green") if finding.ok else click.style("missing", fg="red", bold=True)
-            click.echo(f"{mark}  {finding.name:16}  {finding.found}")
+            click.echo(f"{_mark(finding)}  {finding.name:18}  {finding.found}")
             if finding.remedy and not finding.ok:
-                click.echo(f"{'':9}{'':18}remedy: {finding.remedy}")
-    return 0 if all(finding.ok for finding in findings) else 1
+                click.echo(f"{'':9}{'':20}remedy: {finding.remedy}")
+    return 0 if in_order else 1
+
+
+def _mark(finding: Finding) -> str:
+    if finding.ok:
+        return click.style("ok     ", fg="green")
+    return click.style("missing", fg="red", bold=True) if finding.needed else click.style("absent ", dim=True)
 
 
 def check() -> Iterator[Finding]:
@@ -83,13 +91,14 @@ def _pythons() -> Finding:
 
 
 def _isolation() -> Iterator[Finding]:
-    from worktrial.sandboxes.select import probe_namespaces
+    """Yield what each kind of isolation does when it is tried; the strongest that works is the one that is needed."""
+    from worktrial.sandboxes.select import BACKENDS, probe
 
-    found = shutil.which("bwrap")
-    remedy = "install it: apt-get install bubblewrap"
-    yield Finding("bubblewrap", ok=found is not None, found=found or "not found", remedy=remedy)
-    probe = probe_namespaces()
-    yield Finding("user namespaces", ok=probe.works, found=probe.cause or "work", remedy=probe.hint)
+    probes = {backend.tier: probe(backend) for backend in BACKENDS}
+    strongest = next((tier for tier, found in probes.items() if found.works), BACKENDS[0].tier)
+    for tier, found in probes.items():
+        said = found.cause or ("works, and is what --sandbox auto takes" if tier == strongest else "works")
+        yield Finding(f"sandbox {tier}", ok=found.works, found=said, remedy=found.hint, needed=tier == strongest)
 
 
 def _disk() -> Iterator[Finding]:

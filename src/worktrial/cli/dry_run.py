@@ -35,7 +35,7 @@ class _Row:
 
 def dry_run(run: RunDir, request: RunRequest, jobs: int, *, as_json: bool) -> int:
     """Print the plan of a run and touch nothing; return the exit code."""
-    rows = [_row(run, request, config) for config in request.agents]
+    rows = [_row(run, request, config) for config in request.everyone()]
     if as_json:
         print_json(_as_json(rows, request, jobs))
         return 0
@@ -53,9 +53,9 @@ def _row(run: RunDir, request: RunRequest, config: AgentConfig) -> _Row:
 
 
 def _asked(run: RunDir, request: RunRequest) -> Iterator[TrialDir]:
-    for config in request.agents:
+    for config in request.everyone():
         for task in request.tasks:
-            for n in range(1, request.trials + 1):
+            for n in range(1, request.trials_of(config) + 1):
                 yield run.trial_dir(config.name, task, n)
 
 
@@ -65,7 +65,7 @@ def _past(request: RunRequest, config: AgentConfig) -> tuple[list[PastTrial], li
     elsewhere: list[PastTrial] = []
     for run in past_runs():
         before = run.request()
-        alike = {one.name for one in before.agents if _same(one, config)}
+        alike = {one.name for one in before.everyone() if _same(one, config)}
         into = here if before.suite == request.suite else elsewhere
         for trial_dir in run.trial_dirs() if alike else ():
             if trial_dir.agent in alike and (past := _trial(trial_dir, free=config.kind in CONTROLS)) is not None:

@@ -14,8 +14,18 @@ import click
 @click.option("--suite", type=click.Path(path_type=Path), help="Where the suite is now, if it was moved.")
 @click.option("--missing", is_flag=True, help="Only trials that have no verdict.")
 @click.option("--sandbox", default=None, help="Isolation; by default that of the run.")
+@click.option("--runtime", metavar="NAME", help="Of docker or podman: runc, crun, runsc (gVisor), …")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
-def command(run: Path, *, jobs: int, suite: Path | None, sandbox: str | None, missing: bool, as_json: bool) -> int:
+def command(
+    run: Path,
+    *,
+    jobs: int,
+    suite: Path | None,
+    sandbox: str | None,
+    runtime: str | None,
+    missing: bool,
+    as_json: bool,
+) -> int:
     """Grade every finished trial of RUN again: patch and tests in a fresh copy, the verdict written anew."""
     import asyncio
 
@@ -27,7 +37,8 @@ def command(run: Path, *, jobs: int, suite: Path | None, sandbox: str | None, mi
 
     opened = RunDir.open(run)
     tasks = Suite.open(suite or Path(opened.request().suite))
-    chosen = choose(sandbox or opened.lock().sandbox)
+    as_before = sandbox is None or sandbox == opened.lock().sandbox
+    chosen = choose(sandbox or opened.lock().sandbox, runtime or (opened.request().runtime if as_before else None))
     warn_of(chosen)
     if tasks.digest() != opened.lock().suite_digest:
         talk.print("warning: the suite has changed since the run; graded is by its tests of today")

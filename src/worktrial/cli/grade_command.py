@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from worktrial import agents
+from worktrial.cli.controls import print_faults
 from worktrial.cli.output import print_json, talk
 from worktrial.cli.progress import working
 from worktrial.errors import first_error
@@ -40,7 +41,7 @@ class Grading:
         places = asyncio.Semaphore(self._jobs)
         with scratch_folder() as scratch, working("Grading", len(wanted)) as work:
             limits = self._run.request().limits
-            grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits)
+            grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits, self._run.lock().quarantined)
 
             async def one(trial_dir: TrialDir) -> None:
                 async with places:
@@ -70,6 +71,8 @@ def conclude(run: RunDir, *, as_json: bool) -> None:
             else f"{percent(rate.mean)} (95% CI {percent(rate.low)} to {percent(rate.high)})"
         )
         forged = f"; {count(agent.tampered, 'trial')} tampered with, not solved" if agent.tampered else ""
-        talk.print(f"{agent.name}: solved {said}{forged}", markup=False)
+        role = " (control)" if agent.control else ""
+        talk.print(f"{agent.name}{role}: solved {said}{forged}", markup=False)
+    faults = print_faults(run, summary)
     if as_json:
-        print_json(agents_json(summary))
+        print_json({**agents_json(summary), **faults})

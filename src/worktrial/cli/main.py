@@ -17,8 +17,11 @@ _COMMANDS = {
     "validate": "Prove candidates by running their tests before and after.",
     "run": "Let agents attempt the tasks of a suite, and grade them.",
     "grade": "Grade the trials of a run again.",
+    "gateway": "Pass model requests on, meter and record them, for agents run by hand.",
     "report": "Write a static report of a run.",
     "demo": "Do all of it in one go, with no key and no model.",
+    "agents": "List the agents there are, and install them.",
+    "verify-server": "Serve a repository's own checks to any MCP client.",
     "doctor": "Check what this machine has and name the remedy for what is missing.",
 }
 
@@ -32,7 +35,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"worktrial.cli.{cmd_name}").command
+        command: click.Command = import_module(f"worktrial.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

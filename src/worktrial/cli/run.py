@@ -12,9 +12,11 @@ import click
 @click.argument("suite", type=click.Path(path_type=Path))
 @click.option(
     "--agent", "specs", multiple=True, required=True, metavar="NAME[:MODEL]",
-    help="oracle, nop, basic:MODEL, command:CMDLINE, or a name from worktrial.toml. May be given again.",
+    help="oracle, nop, basic:MODEL, command:CMDLINE, one of `worktrial agents` with :MODEL, or a name from "
+    "worktrial.toml. May be given again.",
 )  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--no-controls", is_flag=True, help="Without the oracle and the no-op, which tell if the suite is sound.")
 @click.option("--trials", type=click.IntRange(1, 1000), default=1, show_default=True, help="Attempts per task.")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Trials at once.")
 @click.option("--budget", type=click.FloatRange(min=0), metavar="USD", help="Stop when this much is spent.")
@@ -22,17 +24,21 @@ import click
 @click.option("--timeout", type=click.FloatRange(min=1), default=1800.0, show_default=True, help="Seconds per trial.")
 @click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="Model requests per trial.")
 @click.option("--config", type=click.Path(path_type=Path), help="Instead of ./worktrial.toml.")
-@click.option("--base-url", help="Of the model server, for basic:MODEL.")
-@click.option("--api", type=click.Choice(["openai", "anthropic"]), help="What it speaks, for basic:MODEL.")
-@click.option("--key-env", metavar="VARIABLE", help="Variable that holds the key, for basic:MODEL.")
-@click.option("--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, or none.")
+@click.option("--base-url", help="Of the model server, for NAME:MODEL.")
+@click.option("--api", type=click.Choice(["openai", "anthropic"]), help="What it speaks, for NAME:MODEL.")
+@click.option("--key-env", metavar="VARIABLE", help="Variable that holds the key, for NAME:MODEL.")
+@click.option(
+    "--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, podman, docker, landlock, none."
+)
+@click.option("--runtime", metavar="NAME", help="Of docker or podman: runc, crun, runsc (gVisor), …")
 @click.option("--retry-infrastructure", is_flag=True, help="Attempt again what failed for reasons not the agent's.")
 @click.option("--dry-run", is_flag=True, help="Only print the plan: trials, time, cost, and what they can show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 def command(**given: object) -> int:
     """Let agents attempt every task of SUITE in isolation, several times each, and grade what they leave.
 
-    The controls `oracle` (applies the landed change) and `nop` (does nothing) tell whether the suite can be trusted.
+    The controls `oracle` (applies the landed change) and `nop` (does nothing) are run as well, once per task: they tell
+    whether the suite can be trusted.
     Ctrl-C lets the trials under way finish; the same command goes on where a run was stopped.
     """
     from worktrial.cli.run_command import run

@@ -12,7 +12,8 @@ from worktrial.cli.output import talk, warn_of
 from worktrial.cli.progress import same_command
 from worktrial.cli.session import Campaign, check_names
 from worktrial.errors import FormatError, UsageError
-from worktrial.formats.run import RunRequest, TrialLimits
+from worktrial.formats.run import AgentConfig, RunRequest, TrialLimits
+from worktrial.run.plan import controls_for, quarantine
 from worktrial.sandboxes.select import choose
 from worktrial.store.run import RunDir
 from worktrial.store.suite import Suite
@@ -22,12 +23,12 @@ def run(given: Mapping[str, Any]) -> int:
     """Run what the options ask for and return the exit code: 0 done, 3 trials left, 130 stopped."""
     suite = Suite.open(given["suite"])
     out = RunDir(given["out"])
-    request = _request(suite, given)
+    request = _request(suite, out, given)
     if given["dry_run"]:
         from worktrial.cli.dry_run import dry_run
 
         return dry_run(out, request, given["jobs"], as_json=given["as_json"])
-    sandbox = choose(given["sandbox"])
+    sandbox = choose(given["sandbox"], given["runtime"])
     warn_of(sandbox)
     campaign = Campaign(suite, out, request, sandbox, given["jobs"])
     try:
@@ -48,7 +49,7 @@ def run(given: Mapping[str, Any]) -> int:
     return 0
 
 
-def _request(suite: Suite, given: Mapping[str, Any]) -> RunRequest:
+def _request(suite: Suite, out: RunDir, given: Mapping[str, Any]) -> RunRequest:
     configured = read_config(given["config"])
     overrides = {name: given[name] for name in ("base_url", "api", "key_env")}
     configs = tuple(contender(spec, configured, overrides) for spec in given["specs"])
@@ -58,12 +59,42 @@ def _request(suite: Suite, given: Mapping[str, Any]) -> RunRequest:
         raise UsageError(f"the suite has no task {unknown[0]!r}", hint=f"tasks are folders of {suite.path / 'tasks'}")
     if not ids:
         raise FormatError(f"{suite.path} has no tasks", hint="validate it first: worktrial validate SUITE")
+    ids = _without_hollow(suite, out, ids)
     return RunRequest(
         suite=str(suite.path),
         agents=configs,
+        controls=_controls(out, configs, given),
         trials=given["trials"],
         tasks=tuple(task for task in ids if not given["tasks"] or task in given["tasks"]),
         budget_usd=given["budget"],
         limits=TrialLimits(timeout_s=given["timeout"], steps=given["steps"]),
         sandbox=given["sandbox"],
+        runtime=given["runtime"],
     )
+
+
+def _controls(out: RunDir, configs: tuple[AgentConfig, ...], given: Mapping[str, Any]) -> tuple[AgentConfig, ...]:
+    """Return the controls to run beside the agents; a run that was begun keeps those it has."""
+    if given["no_controls"]:
+        return ()
+    if not out.exists:
+        return controls_for(configs)
+    begun = out.request()
+    if not begun.controls and not {"oracle", "nop"} <= {agent.kind for agent in begun.agents}:
+        talk.print("this run was begun without all controls, and goes on without", markup=False)
+    return begun.controls
+
+
+def _without_hollow(suite: Suite, out: RunDir, ids: list[str]) -> list[str]:
+    """Return the tasks that have a test left to decide by, and say which have not."""
+    aside = quarantine(suite, out)
+    for task in aside.tasks:
+        talk.print(f"set aside: {task}; all tests that decide it are in quarantine", markup=False, soft_wrap=True)
+    left = [task for task in ids if task not in aside.tasks]
+    if not left:
+        raise FormatError(
+            f"{suite.path} has no task that can be decided",
+            cause="all tests that decide are in quarantine: they failed with the landed change",
+            hint="validate again: worktrial validate SUITE --thorough",
+        )
+    return left

@@ -10,8 +10,12 @@ from collections.abc import Sequence
 from worktrial import agents
 from worktrial.agents.prices import price_known
 from worktrial.agents.protocol import Budget
+from worktrial.agents.real.attempt import Real
+from worktrial.cli.controls import enter_oracles
 from worktrial.cli.output import print_funnel, talk
 from worktrial.cli.progress import Work, seconds, working
+from worktrial.cli.proofs import require_proofs
+from worktrial.cli.stability import print_moves
 from worktrial.curate.bench import Settings
 from worktrial.curate.validate import PASSING, Summary, validate
 from worktrial.errors import FormatError, UsageError
@@ -24,7 +28,7 @@ from worktrial.formats.trial import Trial
 from worktrial.formats.verdict import Verdict
 from worktrial.grade.grader import Grader
 from worktrial.run.attempt import Attempts
-from worktrial.run.plan import in_order, is_finished, make_lock, start_or_resume
+from worktrial.run.plan import in_order, is_finished, make_lock, quarantine, start_or_resume
 from worktrial.run.schedule import Crew, Progress, Stop, work_off
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.history import note_run
@@ -44,6 +48,7 @@ _REASONS = {
     "no_source_change": "its source is the same before and after",
     "no_tests_ran": "no test was found to run",
     "missing_objects": "the clone lacks objects of it",
+    "leaks_solution": "an agent could find the change in its workspace or packages",
     "infrastructure": "the sandbox failed",
 }
 
@@ -128,9 +133,12 @@ class Campaign:
 
     async def work(self, *, retry_infrastructure: bool = False) -> Progress:
         """Do all trials that are not done. Raises `UsageError` when the request does not fit what is there."""
-        loaded = {config.name: (agents.load(config), config) for config in self._request.agents}
+        loaded = {config.name: (agents.load(config), config) for config in self._request.everyone()}
         check_budget(self._request)
-        resumed = start_or_resume(self._run, self._request, make_lock(self._suite, self._sandbox.tier))
+        aside = quarantine(self._suite, self._run)
+        versions = {name: agent.version for name, (agent, _) in loaded.items() if isinstance(agent, Real)}
+        lock = make_lock(self._suite, self._sandbox, aside, versions)
+        resumed = start_or_resume(self._run, self._request, lock)
         note_run(self._run)
         self._note("resumed" if resumed else "started")
         trials = in_order(self._run.trial_dirs())
@@ -145,10 +153,12 @@ class Campaign:
         ):
             limits = self._request.limits
             attempts = Attempts(self._suite, self._sandbox, scratch / "attempts.git", limits, budget)
-            grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits)
+            grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits, aside.tests)
+            tasks = {task: self._suite.task(task) for task in self._request.tasks}
+            await require_proofs(self._suite, self._sandbox, tasks.values(), scratch / "proofs.git", self._jobs)
             crew = Crew(
                 agents=loaded,
-                tasks={task: self._suite.task(task) for task in self._request.tasks},
+                tasks=tasks,
                 attempts=attempts,
                 grade=grader.grade,
                 budget=budget,
@@ -162,6 +172,7 @@ class Campaign:
                 )
             finally:
                 loop.remove_signal_handler(signal.SIGINT)
+                print_moves(*enter_oracles(self._suite, self._run))
         self._note("drained" if progress.left else "finished")
         return progress
 

@@ -18,7 +18,13 @@ import click
 @click.option(
     "--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Seconds per test process."
 )
-@click.option("--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, or none.")
+@click.option(
+    "--thorough", is_flag=True, help="Also run the tests of each task in changed order, alone, in parallel and shifted."
+)
+@click.option(
+    "--sandbox", default="auto", show_default=True, help="Isolation: auto, namespaces, podman, docker, landlock, none."
+)
+@click.option("--runtime", metavar="NAME", help="Of docker or podman: runc, crun, runsc (gVisor), …")
 @click.option("--retry-infrastructure", is_flag=True, help="Decide again what failed by network, disk or sandbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON on standard output.")
 def command(
@@ -28,7 +34,9 @@ def command(
     jobs: int,
     limit: int | None,
     timeout: float,
+    thorough: bool,
     sandbox: str,
+    runtime: str | None,
     retry_infrastructure: bool,
     as_json: bool,
 ) -> int:
@@ -43,14 +51,15 @@ def command(
     from worktrial.cli.output import print_json, talk, warn_of
     from worktrial.cli.progress import same_command, seconds
     from worktrial.cli.session import Validation
+    from worktrial.cli.stability import print_stability
     from worktrial.curate.bench import Settings
     from worktrial.sandboxes.select import choose
     from worktrial.store.suite import Suite
 
     opened = Suite.open(suite)
-    chosen = choose(sandbox)
+    chosen = choose(sandbox, runtime)
     warn_of(chosen)
-    settings = Settings(runs=runs, jobs=jobs, timeout_s=timeout)
+    settings = Settings(runs=runs, jobs=jobs, timeout_s=timeout, thorough=thorough)
     session = Validation(opened, chosen, settings, limit, retry_infrastructure=retry_infrastructure)
     try:
         summary = asyncio.run(session.run())
@@ -63,6 +72,8 @@ def command(
         + (f"; {seconds(summary.test_s)} of tests" if summary.test_s else "; nothing had changed"),
         markup=False,
     )
+    flips = print_stability(summary, thorough=thorough)
     if as_json:
-        print_json({"funnel": summary.funnel, "candidates": summary.candidates, "accepted": summary.accepted})
+        funnel = {"funnel": summary.funnel, "candidates": summary.candidates, "accepted": summary.accepted}
+        print_json({**funnel, **flips})
     return 0 if summary.accepted else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worktrial.curate.changes import changed_lines
@@ -34,7 +34,8 @@ from worktrial.store.files import read_model, write_json
 from worktrial.store.git import Git, GitError
 from worktrial.store.suite import Suite
 
-_KEPT_TAIL = 4000
+KEPT_TAIL = 4000
+"""Characters of what a runner printed that evidence keeps."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class Settings:
     """Wall-clock limit of one test process."""
     coverage_s: float = 120.0
     """Seconds of the whole suite that are run to find out which tests run the changed lines; related tests go first."""
+    thorough: bool = False
+    """Check accepted tasks in changed order, alone, in parallel and in shifted surroundings. Does not change what was
+    decided before it, so it is not part of `key`."""
     covering_limit: int = 200
     """Most tests taken for running a changed line from files the change did not touch."""
     limits: TrialLimits = field(default_factory=TrialLimits)
@@ -94,7 +98,7 @@ class Bench:
         self.sandbox = sandbox
         self._head = head
         self._candidates = candidates
-        self._processors = asyncio.Semaphore(settings.jobs)
+        self.processors = asyncio.Semaphore(settings.jobs)
         self._put_back: dict[str, PutBack] = {}
         self._lost: dict[str, str] = {}
         self._lines: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -166,6 +170,11 @@ class Bench:
         if candidate.id in self._lost:
             raise RepositoryError("the change could not be put back", cause=self._lost[candidate.id])
         return self._put_back[candidate.id]
+
+    def tree(self, candidate: Candidate, state: State) -> str:
+        """Return the tree of one state of a candidate."""
+        trees = self.trees(candidate)
+        return {"base": trees.base_tree, "tests": trees.tests_tree, "solution": trees.solution_tree}[state]
 
     def lines(self, candidate: Candidate) -> Mapping[str, tuple[int, ...]]:
         """Return the changed lines that a test can run, by path."""
@@ -248,10 +257,9 @@ class Bench:
     ) -> TestRun:
         """Return one run of the selected tests in one state, from the evidence when it is there."""
         for record in self.records(candidate):
-            if isinstance(record, TestRun) and (record.state, record.index) == (state, index):
+            if isinstance(record, TestRun) and (record.state, record.variant, record.index) == (state, None, index):
                 return record
-        trees = self.trees(candidate)
-        tree = {"base": trees.base_tree, "tests": trees.tests_tree, "solution": trees.solution_tree}[state]
+        tree = self.tree(candidate, state)
         last = index > 0 and index == self.settings.runs - 1
         seed = zlib.crc32(candidate.id.encode()) % 100_000 + index if last else None
         started_at = now()
@@ -265,8 +273,8 @@ class Bench:
             wall_s=round(report.wall_s, 3),
             ended=report.ended,
             exit_code=report.exit_code,
-            outcomes=_by_status(report.statuses),
-            output_tail=report.output[-_KEPT_TAIL:] if report.exit_code != 0 else "",
+            outcomes=by_status(report.statuses),
+            output_tail=report.output[-KEPT_TAIL:] if report.exit_code != 0 else "",
             unproven=tuple(sorted(report.unproven)),
             evidence=report.evidence,
         )
@@ -284,17 +292,32 @@ class Bench:
         near: str | None = None,
     ) -> TestReport:
         """Run tests on a fresh copy of `tree`; one that is no candidate's is made from a tree `near` it that is."""
+        (report,) = await self.test_together(language, tree, environment, [plan], timeout_s, near=near)
+        return report
+
+    async def test_together(
+        self,
+        language: Language,
+        tree: str,
+        environment: BuiltEnvironment,
+        plans: Sequence[TestPlan],
+        timeout_s: float,
+        *,
+        near: str | None = None,
+    ) -> list[TestReport]:
+        """Run several plans at the same time on one fresh copy of `tree`."""
         anchor = await asyncio.to_thread(self._anchor, near or tree)
         layer = await asyncio.to_thread(tree_layer, self.git, anchor)
-        async with self._processors:
+        async with self.processors:
             workspace = await self.sandbox.open((environment.additions, layer.files), self.settings.limits)
             try:
                 await change_tree(workspace, self.git, layer, tree)
-                report = await language.test(workspace, environment, plan, timeout_s)
+                running = (language.test(workspace, environment, plan, timeout_s) for plan in plans)
+                reports = await asyncio.gather(*running)
             finally:
                 await workspace.close()
-        self.test_s += report.wall_s
-        return report
+        self.test_s += max(report.wall_s for report in reports)
+        return reports
 
     def _anchor(self, tree: str) -> str:
         """Return the tree whose layer a workspace for `tree` starts from: one serves a candidate's three trees."""
@@ -304,7 +327,8 @@ class Bench:
         raise FormatError(f"tree {tree} belongs to no candidate")
 
 
-def _by_status(statuses: Mapping[str, Status]) -> dict[Status, tuple[str, ...]]:
+def by_status(statuses: Mapping[str, Status]) -> dict[Status, tuple[str, ...]]:
+    """Return the tests by what they did."""
     found: dict[Status, list[str]] = {}
     for test, status in statuses.items():
         found.setdefault(status, []).append(test)

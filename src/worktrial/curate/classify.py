@@ -56,7 +56,8 @@ class Classes:
         return {name: len(tests) for name, tests in vars(self).items() if tests}
 
 
-def _kind(test: str, run: TestRun, statuses: dict[str, Status]) -> Kind:
+def kind(test: str, run: TestRun, statuses: dict[str, Status]) -> Kind:
+    """Return what a test did in a run; `statuses` are those of `run`, which are slow to ask for."""
     status = statuses.get(test) or statuses.get(test.split("::", 1)[0])
     if status is not None:
         return _KINDS[status]
@@ -76,7 +77,7 @@ def classify(base: Sequence[TestRun], tests: Sequence[TestRun], solution: Sequen
     found: dict[str, list[str]] = {}
     for test in seen:
         did = [
-            {_kind(test, run, statuses) for run, statuses in zip(runs, table, strict=True)}
+            {kind(test, run, statuses) for run, statuses in zip(runs, table, strict=True)}
             for runs, table in zip((base, tests, solution), tables, strict=True)
         ]
         found.setdefault(_class_of(*did), []).append(test)

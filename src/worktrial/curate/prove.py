@@ -8,12 +8,13 @@ import functools
 from worktrial.curate.bench import Bench
 from worktrial.curate.classify import Classes, classify, judge, may_decide
 from worktrial.curate.environments import Environments
+from worktrial.curate.leaks import Secret, prove_no_leaks, refusal
 from worktrial.curate.selection import Measured, select
 from worktrial.curate.twins import find_twins
 from worktrial.errors import EnvironmentBuildError, RepositoryError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import CoverageRun, Decision, Selection, State, TestRun
+from worktrial.formats.evidence import CoverageRun, Decision, LeakProof, Selection, State, TestRun
 from worktrial.formats.task import Environment, Task, Twin
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment
@@ -101,10 +102,24 @@ async def _run(
     classes = classify(by_state["base"], by_state["tests"], by_state["solution"])
     decision = _conclude(bench, candidate, classes)
     if decision.accepted:
+        proof = await _look_for_answers(bench, candidate, environment)
+        if proof.findings:
+            return decision.model_copy(update=refusal(proof))
+        bench.suite.write_leak_proof(candidate.id, proof)
         twins = await find_twins(bench, candidate, environment, classes.expected(), timeout_s)
         write = functools.partial(_write_task, solution=by_state["solution"], twins=twins)
         await asyncio.to_thread(write, bench, candidate, recipe, classes)
     return decision
+
+
+async def _look_for_answers(bench: Bench, candidate: Candidate, environment: BuiltEnvironment) -> LeakProof:
+    """Search the workspace as an agent would get it, and record what was looked at."""
+    trees = bench.trees(candidate)
+    secret = Secret(trees.base_tree, trees.tests_tree, trees.solution_tree)
+    async with bench.processors:
+        proof = await prove_no_leaks(bench.git, bench.sandbox, load(candidate.language), environment, secret)
+    bench.record(candidate, proof)
+    return proof
 
 
 def _conclude(bench: Bench, candidate: Candidate, classes: Classes) -> Decision:

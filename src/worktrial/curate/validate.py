@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from worktrial.analyse.ledger import Ledger
 from worktrial.curate.bench import Bench, Settings
 from worktrial.curate.environments import Environments
 from worktrial.curate.prove import prove
+from worktrial.curate.thorough import check
 from worktrial.errors import StorageError, WorktrialError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
@@ -40,6 +43,11 @@ class Summary:
     accepted: int
     test_s: float
     """Summed wall-clock seconds of the test processes this call started."""
+    decisions: tuple[Decision, ...]
+    quarantined: tuple[tuple[str, str], ...]
+    """Task and test of what the ledger sets aside since this call."""
+    returned: tuple[tuple[str, str], ...]
+    """The same of what has come back."""
 
 
 Listener = Callable[[Candidate, Decision | None], None]
@@ -67,7 +75,9 @@ async def validate(
     decisions = {candidate.id: decided(suite, candidate, keys[candidate.id]) for candidate in candidates}
     if retry_infrastructure:
         decisions = {name: done if done and done.reason not in PASSING else None for name, done in decisions.items()}
-    pending = [candidate for candidate in candidates if decisions[candidate.id] is None]
+    pending = [candidate for candidate in candidates if _is_open(decisions[candidate.id], settings)]
+    ledger = Ledger(suite)
+    before = _set_aside(suite, ledger)
     test_s = 0.0
     if pending:
         repository = open_repository(Path(info.repository))
@@ -83,14 +93,35 @@ async def validate(
                 keys=keys,
             )
             await bench.prepare()
-            await _work_off(bench, pending, decisions, listen)
+            await _work_off(bench, ledger, pending, decisions, listen)
             test_s = bench.test_s
     reasons = Counter(decision.reason for decision in decisions.values() if decision is not None)
-    return Summary(dict(reasons.most_common()), len(candidates), reasons["accepted"], test_s)
+    after = _set_aside(suite, ledger)
+    return Summary(
+        funnel=dict(reasons.most_common()),
+        candidates=len(candidates),
+        accepted=reasons["accepted"],
+        test_s=test_s,
+        decisions=tuple(decision for decision in decisions.values() if decision is not None),
+        quarantined=tuple(sorted(after - before)),
+        returned=tuple(sorted(before - after)),
+    )
+
+
+def _is_open(decision: Decision | None, settings: Settings) -> bool:
+    return decision is None or (settings.thorough and decision.accepted and decision.thorough is None)
+
+
+def _set_aside(suite: Suite, ledger: Ledger) -> set[tuple[str, str]]:
+    return {(task.id, test) for task in suite.tasks() for test in ledger.quarantined(task)}
 
 
 async def _work_off(
-    bench: Bench, pending: list[Candidate], decisions: dict[str, Decision | None], listen: Listener | None
+    bench: Bench,
+    ledger: Ledger,
+    pending: list[Candidate],
+    decisions: dict[str, Decision | None],
+    listen: Listener | None,
 ) -> None:
     """Decide all pending candidates. More are begun than tests may run at once, so that no processor waits for git."""
     queue = iter(pending)
@@ -100,7 +131,13 @@ async def _work_off(
         for candidate in queue:
             if listen is not None:
                 listen(candidate, None)
-            decision = await _decide(bench, environments, candidate)
+            decision = decisions[candidate.id]
+            if decision is None:
+                decision = await _decide(bench, environments, candidate)
+                if decision.accepted:
+                    _enter(bench, ledger, candidate, "validate")
+            if _is_open(decision, bench.settings):
+                decision = await _check(bench, ledger, candidate, decision)
             decisions[candidate.id] = decision
             if listen is not None:
                 listen(candidate, decision)
@@ -126,6 +163,37 @@ async def _decide(bench: Bench, environments: Environments, candidate: Candidate
         _withdraw(bench.suite.task_dir(candidate.id))
     bench.record(candidate, decision)
     return decision
+
+
+async def _check(bench: Bench, ledger: Ledger, candidate: Candidate, decision: Decision) -> Decision:
+    """Check an accepted candidate thoroughly and record the decision after it; one that fails leaves that before."""
+    try:
+        checked = await check(bench, candidate, decision)
+    except StorageError:
+        raise
+    except WorktrialError as error:
+        return decision.model_copy(update={"detail": f"could not be checked thoroughly: {error}"})
+    _enter(bench, ledger, candidate, "thorough")
+    if not checked.accepted:
+        _withdraw(bench.suite.task_dir(candidate.id))
+    bench.record(candidate, checked)
+    return checked
+
+
+def _enter(bench: Bench, ledger: Ledger, candidate: Candidate, source: Literal["validate", "thorough"]) -> None:
+    """Add the runs with the solution to the suite's ledger: those of the validation, or of the check."""
+    task = bench.suite.task(candidate.id)
+    for run in bench.records(candidate):
+        if isinstance(run, TestRun) and run.state == "solution" and (run.variant is None) == (source == "validate"):
+            statuses = run.statuses()
+            did = {test: statuses.get(test) or statuses.get(test.split("::", 1)[0]) for test in task.tests.all()}
+            ledger.add(
+                task,
+                source,
+                f"{run.started_at.isoformat()} {run.variant} {run.index}",
+                failed={test: status for test, status in did.items() if status not in ("passed", None)},
+                unseen=[test for test, status in did.items() if status is None],
+            )
 
 
 def _withdraw(task: Path) -> None:

@@ -22,6 +22,12 @@ Ended = Literal[
 """How a test process ended. *completed*: the runner reported its own end, whatever the tests said."""
 
 
+Variant = Literal["default", "reversed", "shuffled", "alone", "parallel", "shifted"]
+"""How a run of a thorough check differs. *alone*: each deciding test in a process and copy of its own. *parallel*: the
+files dealt over several processes at once in one copy. *shifted*: another time zone (and so, another day), hash seed
+and language."""
+
+
 class Started(Record):
     """The first record of a validation; records before the last of these are of earlier ones."""
 
@@ -87,7 +93,9 @@ class TestRun(Record):
     record: Literal["test_run"] = "test_run"
     state: State
     index: int
-    """From 0 within the state."""
+    """From 0 within the state, and within the variant."""
+    variant: Variant | None = None
+    """Of a thorough check; None: of the validation before it."""
     shuffle_seed: int | None
     """None: the runner's own order."""
     started_at: Timestamp
@@ -119,6 +127,59 @@ class CoverageRun(Record):
     """Number of tests that ran."""
 
 
+class Leak(Record):
+    """Something within an agent's reach that gives the solution away."""
+
+    path: str
+    """Of the file, as an agent sees it; members of archives after `!`."""
+    what: str
+    """For people: what it is and what of it was found."""
+
+
+class LeakProof(Record):
+    """What was looked at to show that a task's workspace holds no answer. Kept as `tasks/<id>/leaks.json` too."""
+
+    record: Literal["leaks"] = "leaks"
+    base_tree: str
+    tests_tree: str
+    solution_tree: str
+    environment: str
+    """Key of the environment that was in the agent's reach."""
+    method: str
+    """Version of the search."""
+    sandbox: str
+    """Tier of isolation it was made in."""
+    sought: dict[str, int]
+    """Number of whole files (`blobs`), lines and functions (`bodies`) of solution and hidden tests looked for."""
+    workspace: dict[str, int]
+    """What was read of work tree, repository, home and temporary files: files, bytes, archives, bytecode, objects."""
+    packages: dict[str, int]
+    """The same of the environment and the packages beside it."""
+    packages_digest: str
+    """Hash over names, sizes and times of those."""
+    skipped: tuple[str, ...] = ()
+    """Files that could not be read or were too large, each with the reason."""
+    findings: tuple[Leak, ...] = ()
+    """Empty: nothing gives the solution away."""
+    wall_s: float
+    proved_at: Timestamp
+
+
+class Thorough(Record):
+    """What a thorough check found."""
+
+    solution_runs: int
+    """Runs with the solution, those of the validation before included."""
+    before_runs: int
+    """Runs without it, the same."""
+    clean_runs: int
+    """Runs with the solution that had every test; guarding tests are not run alone."""
+    flipped: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Tests that did not do what they did before, which are dropped from the expected ones, with what they did when."""
+    flip_bound: float
+    """95% upper bound of the flip rate of each test that is left, from `clean_runs` (Clopper-Pearson)."""
+
+
 class Decision(Record):
     """The last record: accepted or rejected, and why. A candidate without one was not finished."""
 
@@ -133,9 +194,12 @@ class Decision(Record):
     """Tests by class (see `worktrial.curate.classify`)."""
     unstable: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    thorough: Thorough | None = None
+    """None: not checked thoroughly."""
     decided_at: Timestamp
 
 
 EvidenceRecord = Annotated[
-    Started | PutBack | EnvironmentUse | Selection | CoverageRun | TestRun | Decision, Field(discriminator="record")
+    Started | PutBack | EnvironmentUse | Selection | CoverageRun | TestRun | LeakProof | Decision,
+    Field(discriminator="record"),
 ]

@@ -31,6 +31,15 @@ class TrialLimits(Record):
     """Model requests a built-in harness may make."""
 
 
+class McpServer(Record):
+    """An MCP server that an agent starts inside its sandbox and speaks to over standard input and output."""
+
+    command: str
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    """Not for secrets: they are written down."""
+
+
 class AgentConfig(Record):
     """A contender: an agent with its model and settings. In `worktrial.toml` it is a table `[agents.NAME]`."""
 
@@ -47,9 +56,18 @@ class AgentConfig(Record):
     command: tuple[str, ...] = ()
     """Program and arguments of a `command` agent, run in the workspace."""
     mounts: tuple[str, ...] = ()
-    """Host directories or files shown read-only to a `command` agent at the same path."""
+    """Host directories or files shown read-only, at the same path, to an agent that runs inside."""
     env: dict[str, str] = Field(default_factory=dict)
-    """Variables set for a `command` agent. Not for secrets: they are written down."""
+    """Variables set for an agent that runs inside. Not for secrets: they are written down."""
+    version: str | None = None
+    """Of a real agent's program; None: the one worktrial was last tried with."""
+    args: tuple[str, ...] = ()
+    """Given to a real agent's program besides its own arguments."""
+    context: str = "keep"
+    """Files of the repository with instructions for agents (AGENTS.md, CLAUDE.md, …): `keep` them, take them away
+    (`none`), or the path of a file to have in their place."""
+    mcp: dict[str, McpServer] = Field(default_factory=dict)
+    """MCP servers by name, for real agents that take them."""
     max_output_tokens: int = 8192
     """Asked of the model per request."""
     temperature: float | None = None
@@ -66,13 +84,26 @@ class RunRequest(Record):
     suite: str
     """Absolute path."""
     agents: tuple[AgentConfig, ...]
+    controls: tuple[AgentConfig, ...] = ()
+    """What measures the suite beside the agents asked for: one trial per task each."""
     trials: int
+    """Of each agent per task."""
     tasks: tuple[str, ...]
     """Ids of the tasks, fixed when the run was made."""
     budget_usd: float | None = None
     limits: TrialLimits = Field(default_factory=TrialLimits)
     sandbox: str
     """What was asked: a tier's name, or `auto`."""
+    runtime: str | None = None
+    """Of the docker and podman tiers; None: the tool's default."""
+
+    def everyone(self) -> tuple[AgentConfig, ...]:
+        """Return agents and controls."""
+        return self.agents + self.controls
+
+    def trials_of(self, config: AgentConfig) -> int:
+        """Return how many trials per task one of `everyone` makes."""
+        return 1 if config in self.controls else self.trials
 
 
 class RunLock(Record):
@@ -90,6 +121,12 @@ class RunLock(Record):
     """Kernel, architecture, number of processors; no host name."""
     suite_digest: str
     """Hash over all task files."""
+    quarantined: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Expected tests, by task, that the suite's ledger had set aside when the run began: they count for no trial."""
+    set_aside: tuple[str, ...] = ()
+    """Tasks that were left out because no test that decides was left."""
     prices: str
     """Version of the price list."""
+    agents: dict[str, str] = Field(default_factory=dict)
+    """Versions of the agents' programs, by the agent's name; of those that have one of their own."""
     started_at: Timestamp

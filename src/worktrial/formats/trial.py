@@ -29,6 +29,19 @@ class Usage(Record):
     """None when `cost_usd` is None."""
 
 
+ToolKind = Literal["read", "search", "edit", "run_test", "validate", "other"]
+"""What a tool call was for. *validate*: builds, linters, type checkers, diagnostics."""
+
+
+class ToolUse(Record):
+    """What an agent's tool calls were for, as far as their names and command lines tell. One call is of one kind."""
+
+    calls: dict[ToolKind, int] = Field(default_factory=dict)
+    """Number of calls by kind; kinds that did not occur are left out."""
+    tests_after_last_edit: int = 0
+    """How often tests were run between the last edit and the end."""
+
+
 class Timings(Record):
     """Where a trial's wall-clock time went, seconds."""
 
@@ -62,8 +75,16 @@ class Trial(Record):
     usage: Usage = Field(default_factory=Usage)
     tool_calls: dict[str, int] = Field(default_factory=dict)
     """Number of calls by tool name; empty for agents that do not say."""
+    tool_use: ToolUse | None = None
+    """The same calls by what they were for; None when the agent's calls are not known."""
+    agent_version: str = ""
+    """Of the agent's program, where it has one of its own."""
+    served_by: dict[str, int] = Field(default_factory=dict)
+    """Calls about code by tool and the layer that served them, `definition/language_server`."""
     steps: int = 0
     timings: Timings = Field(default_factory=Timings)
+    control: bool = False
+    """Whether the agent measures the suite: the oracle and the no-op."""
     sandbox: str
     """Tier of isolation the agent ran in, e.g. `namespaces`."""
     patch_files: int = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from worktrial.formats.base import Record, Timestamp
 from worktrial.formats.evidence import Ended, Status
 
@@ -21,10 +23,12 @@ class Verdict(Record):
     `test_source_changed`, `runner_patched` or `impossible_result`; empty when solved."""
     detail: str = ""
     expected: int
-    """Number of tests that had to pass."""
+    """Number of tests that had to pass, without those in quarantine."""
     passed: int
     failed: dict[str, Status | Literal["missing"]]
     """Expected tests that did not pass, with what they did instead. *missing*: the run never reported them."""
+    quarantined: dict[str, Status | Literal["missing"]] = Field(default_factory=dict)
+    """Expected tests that did not count, because they have failed with the landed solution, and what they did."""
     evidence: tuple[str, ...] = ()
     """Signs of tampering that the validated solution does not cause, whatever the outcome; honest code causes some."""
     twins: int = 0

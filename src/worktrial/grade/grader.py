@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -37,7 +38,16 @@ from worktrial.store.suite import Suite
 class Grader:
     """Grades trials of one suite. Safe to use for several trials at once."""
 
-    def __init__(self, suite: Suite, sandbox: Sandbox, scratch: Path, limits: TrialLimits) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        sandbox: Sandbox,
+        scratch: Path,
+        limits: TrialLimits,
+        quarantined: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """`quarantined` are expected tests, by task, that are run but do not count."""
+        self._quarantined = quarantined
         self._suite = suite
         self._sandbox = sandbox
         self._git = suite.open_store(scratch)
@@ -74,7 +84,9 @@ class Grader:
             return _untested(task, "not_solved", "patch_does_not_apply", error.cause)
         report = await self._test(task, graded.tree, TestPlan(ids=task.tests.all()))
         write_text(trial_dir.logs / "tests.log", report.output)
-        verdict = judge(task, report, graded, empty=not patch.strip(), on_disk=self._files(graded))
+        quarantined = self._quarantined.get(task.id, ())
+        empty = not patch.strip()
+        verdict = judge(task, report, graded, empty=empty, on_disk=self._files(graded), quarantined=quarantined)
         if verdict.outcome == "solved":
             verdict = await self._with_twins(task, graded, verdict)
         write_bytes(trial_dir.path / "results.xml", junit_xml(task, report, verdict))
@@ -157,7 +169,15 @@ def _read_patch(path: Path) -> bytes:
         raise InfrastructureError("the trial has no patch.diff", cause=str(path)) from error
 
 
-def judge(task: Task, report: TestReport, graded: Graded, *, empty: bool, on_disk: ReadBlob) -> Verdict:
+def judge(
+    task: Task,
+    report: TestReport,
+    graded: Graded,
+    *,
+    empty: bool,
+    on_disk: ReadBlob,
+    quarantined: Collection[str] = (),
+) -> Verdict:
     """Return the verdict on what the tests said: solved if every expected test passed and nothing contradicts it.
 
     `on_disk` reads files as they were before the tests began; that a test module was compiled from something else is
@@ -166,12 +186,13 @@ def judge(task: Task, report: TestReport, graded: Graded, *, empty: bool, on_dis
     expected = task.tests.all()
     statuses = report.statuses
     did = {test: statuses.get(test) or statuses.get(test.split("::", 1)[0]) or "missing" for test in expected}
+    left_out = {test: did.pop(test) for test in quarantined if test in did}
     failed = {test: status for test, status in did.items() if status != "passed"}
     if report.ended != "completed":
         cause = "tests_timed_out" if report.ended == "timeout" else f"tests_{report.ended}"
     elif failed:
         cause = "no_changes" if empty else "tests_failed"
-    elif report.exit_code != 0:
+    elif report.exit_code != 0 and all(status == "passed" for status in left_out.values()):
         cause = "exit_code_disagrees"
     else:
         cause = ""
@@ -180,9 +201,10 @@ def judge(task: Task, report: TestReport, graded: Graded, *, empty: bool, on_dis
         outcome="not_solved" if cause else "solved",
         cause=cause,
         detail=f"the runner's exit code was {report.exit_code}" if cause == "exit_code_disagrees" else "",
-        expected=len(expected),
-        passed=len(expected) - len(failed),
+        expected=len(did),
+        passed=len(did) - len(failed),
         failed=failed,
+        quarantined=left_out,
         evidence=signs,
         restored=graded.restored,
         ended=report.ended,

@@ -30,6 +30,10 @@ class TestPlan:
     everything: bool = False
     """Run the whole suite; `files` and `ids` are then ignored."""
     shuffle_seed: int | None = None
+    reverse: bool = False
+    """Run the tests in the opposite of the runner's own order; not with `shuffle_seed`."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables set over the runner's usual ones, to shift what tests should not depend on."""
     lines: Mapping[str, Collection[int]] = field(default_factory=dict)
     """Lines, by path, for which to record which tests run them; empty: do not measure."""
     first: tuple[str, ...] = ()
@@ -96,6 +100,22 @@ class Activation:
     mounts: tuple[Mount, ...]
 
 
+@dataclass(frozen=True)
+class Checks:
+    """A project's own ways of checking work, as programs run in its root with its environment; paths may be added.
+
+    Empty where the project has none.
+    """
+
+    test: tuple[str, ...] = ()
+    diagnostics: tuple[str, ...] = ()
+    lint: tuple[str, ...] = ()
+    format: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
+    mounts: tuple[Path, ...] = ()
+    """Files of the host that these programs are."""
+
+
 class Language(Protocol):
     """One language: how its files are told apart, its environments built, and its tests run."""
 
@@ -143,6 +163,13 @@ class Language(Protocol):
 
     async def build(self, recipe: Environment, sandbox: Sandbox, tree: Path) -> BuiltEnvironment:
         """Build the environment of a recipe, or return it from the cache. Raises `EnvironmentBuildError`."""
+        ...
+
+    def checks(self, read: ReadFile, search_path: str) -> Checks:
+        """Return how the project checks its work, from its own configuration where it has any.
+
+        `search_path` is the PATH that the environment's programs are found on.
+        """
         ...
 
     def activation(self, environment: BuiltEnvironment, workspace: Workspace) -> Activation:

@@ -74,7 +74,7 @@ def _task_pages(run: RunDir, summary: RunSummary, landed: Landed) -> Iterator[tu
 
 def check_names(request: RunRequest) -> None:
     """Raise `FormatError` for names that would lead out of the report's folder, or into each other's pages."""
-    for what, names in (("agent", [agent.name for agent in request.agents]), ("task", list(request.tasks))):
+    for what, names in (("agent", [agent.name for agent in request.everyone()]), ("task", list(request.tasks))):
         for name in names:
             if not name or name.startswith(".") or set(name) & set("/\\\0"):
                 raise FormatError(f"run.toml names {what} {name!r}", cause="that is no name for a folder")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from worktrial.agents.protocol import Agent, Attempt, Budget, Outcome
+from worktrial.agents import CONTROLS, context_file
+from worktrial.agents.context_files import switched
+from worktrial.agents.protocol import Agent, Attempt, Budget, Gateway, Outcome
 from worktrial.errors import EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError
 from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.task import Task
 from worktrial.formats.trial import Timings, Trial
 from worktrial.languages import load
-from worktrial.languages.protocol import BuiltEnvironment
+from worktrial.languages.protocol import BuiltEnvironment, ReadFile
 from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer
 from worktrial.sandboxes.protocol import Sandbox, Workspace
 from worktrial.store.files import write_bytes, writing
@@ -27,12 +30,22 @@ _GRACE_S = 30.0
 class Attempts:
     """Makes trials of one suite. Safe to use for several trials at once."""
 
-    def __init__(self, suite: Suite, sandbox: Sandbox, scratch: Path, limits: TrialLimits, budget: Budget) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        sandbox: Sandbox,
+        scratch: Path,
+        limits: TrialLimits,
+        budget: Budget,
+        *,
+        gateway: Gateway | None = None,
+    ) -> None:
         self._suite = suite
         self._sandbox = sandbox
         self._git = suite.open_store(scratch)
         self._limits = limits
         self._budget = budget
+        self._gateway = gateway
 
     async def make(self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir) -> Trial:
         """Let `agent` attempt `task` and write patch, trajectory, logs and, last, `trial.json`.
@@ -53,6 +66,7 @@ class Attempts:
                 ended="infrastructure",
                 cause=type(error).__name__.removesuffix("Error").lower() + "_failed",
                 detail=str(error),
+                control=config.kind in CONTROLS,
                 sandbox=self._sandbox.tier,
             )
         trial_dir.write_trial(trial)
@@ -67,7 +81,7 @@ class Attempts:
         workspace = await self._sandbox.open((repository, environment.additions, layer.files), self._limits)
         try:
             workspace_s = clock.lap()
-            outcome = await self._attempt(agent, task, workspace, environment, trial_dir)
+            outcome = await self._attempt((agent, config), task, workspace, environment, trial_dir)
             agent_s = clock.lap()
             patch = await self._patch(workspace, layer, environment, task)
         finally:
@@ -86,17 +100,28 @@ class Attempts:
             detail=outcome.detail,
             usage=outcome.usage,
             tool_calls=dict(outcome.tool_calls),
+            tool_use=outcome.tool_use,
+            agent_version=outcome.version,
+            served_by=dict(outcome.served_by),
             steps=outcome.steps,
             timings=Timings(workspace_s=workspace_s, agent_s=agent_s, patch_s=clock.lap()),
+            control=config.kind in CONTROLS,
             sandbox=workspace.tier,
             patch_files=patch.count(b"\ndiff --git ") + patch.startswith(b"diff --git "),
             patch_bytes=len(patch),
         )
 
     async def _attempt(
-        self, agent: Agent, task: Task, workspace: Workspace, environment: BuiltEnvironment, trial_dir: TrialDir
+        self,
+        contender: tuple[Agent, AgentConfig],
+        task: Task,
+        workspace: Workspace,
+        environment: BuiltEnvironment,
+        trial_dir: TrialDir,
     ) -> Outcome:
-        active = load(task.language).activation(environment, workspace)
+        agent, config = contender
+        language = load(task.language)
+        active = language.activation(environment, workspace)
         attempt = Attempt(
             trial=f"{trial_dir.agent}/{task.id}/{trial_dir.n}",
             prompt=self._suite.prompt(task.id),
@@ -106,13 +131,23 @@ class Attempts:
             limits=self._limits,
             budget=self._budget,
             logs=trial_dir.logs,
+            checks=language.checks(self._reader(task), active.env["PATH"]),
             solution=lambda: self._suite.patch(task.id, "solution"),
+            gateway=self._gateway,
         )
-        try:
-            async with asyncio.timeout(self._limits.timeout_s + _GRACE_S):
-                return await agent.attempt(attempt)
-        except TimeoutError:
-            return Outcome(ended="timeout", cause="timeout", detail="the agent did not stop at its time limit")
+        async with switched(attempt, config.context, context_file(config.kind)) as prompt:
+            try:
+                async with asyncio.timeout(self._limits.timeout_s + _GRACE_S):
+                    return await agent.attempt(replace(attempt, prompt=prompt))
+            except TimeoutError:
+                return Outcome(ended="timeout", cause="timeout", detail="the agent did not stop at its time limit")
+
+    def _reader(self, task: Task) -> ReadFile:
+        def read(path: str) -> str | None:
+            blob = self._git.blob(task.base_tree, path)
+            return None if blob is None else blob.decode("utf-8", "replace")
+
+        return read
 
     async def _patch(self, workspace: Workspace, layer: TreeLayer, environment: BuiltEnvironment, task: Task) -> bytes:
         tree = await read_tree(workspace, self._git, layer, environment.additions)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from os import cpu_count
 
 from worktrial import __version__
+from worktrial.agents import CONTROLS
+from worktrial.analyse.ledger import Ledger, still_decides
 from worktrial.errors import UsageError
 from worktrial.formats.base import now
-from worktrial.formats.run import RunLock, RunRequest
+from worktrial.formats.run import AgentConfig, RunLock, RunRequest
+from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.git import Git
 from worktrial.store.run import RunDir, TrialDir
 from worktrial.store.suite import Suite
@@ -20,8 +24,40 @@ _MAY_CHANGE = {"budget_usd"}
 """Settings of a run that may differ when it is resumed: they do not change what a trial is."""
 
 
-def make_lock(suite: Suite, tier: str) -> RunLock:
-    """Return what this machine would run with now."""
+@dataclass(frozen=True)
+class Quarantine:
+    """What does not count in a run."""
+
+    tests: dict[str, tuple[str, ...]]
+    """Expected tests that have failed with the landed solution, by task."""
+    tasks: tuple[str, ...]
+    """Tasks none of whose deciding tests is left."""
+
+
+def quarantine(suite: Suite, run: RunDir) -> Quarantine:
+    """Return what is set aside: as it was when a run began, or by the suite's ledger now for one that has not."""
+    if run.exists:
+        lock = run.lock()
+        return Quarantine(lock.quarantined, lock.set_aside)
+    ledger = Ledger(suite)
+    tasks = suite.tasks()
+    tests = {task.id: found for task in tasks if (found := ledger.quarantined(task))}
+    hollow = tuple(task.id for task in tasks if task.id in tests and not still_decides(task, tests[task.id]))
+    return Quarantine(tests, hollow)
+
+
+def controls_for(agents: Sequence[AgentConfig]) -> tuple[AgentConfig, ...]:
+    """Return the controls that are not among `agents` already, under names that are free."""
+    names, kinds = {agent.name for agent in agents}, {agent.kind for agent in agents}
+    return tuple(
+        AgentConfig(name=kind if kind not in names else f"control-{kind}", kind=kind)
+        for kind in CONTROLS
+        if kind not in kinds
+    )
+
+
+def make_lock(suite: Suite, sandbox: Sandbox, aside: Quarantine, agents: Mapping[str, str]) -> RunLock:
+    """Return what this machine would run with now; `agents` are the versions of their programs by name."""
     try:
         prices = f"genai-prices {version('genai-prices')}"
     except PackageNotFoundError:
@@ -30,10 +66,14 @@ def make_lock(suite: Suite, tier: str) -> RunLock:
         worktrial=__version__,
         python=platform.python_version(),
         git=Git(suite.store).text("--version").removeprefix("git version "),
-        sandbox=tier,
+        sandbox=sandbox.tier,
+        sandbox_detail=sandbox.detail,
         machine=f"{sys.platform} {platform.release()} {platform.machine()}, {cpu_count()} processors",
         suite_digest=suite.digest(),
+        quarantined=aside.tests,
+        set_aside=aside.tasks,
         prices=prices,
+        agents=dict(agents),
         started_at=now(),
     )
 
@@ -63,7 +103,11 @@ def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
             cause=f"these differ: {', '.join(changed)}",
             hint="choose another folder with --out, or ask for the same to resume it",
         )
-    for name, what in (("suite_digest", "the suite"), ("sandbox", "the isolation")):
+    for name, what in (
+        ("suite_digest", "the suite"),
+        ("sandbox", "the isolation"),
+        ("agents", "the version of an agent"),
+    ):
         if getattr(lock_before, name) != getattr(lock, name):
             raise UsageError(
                 f"{what} is not what the run in {run.path} was started with",

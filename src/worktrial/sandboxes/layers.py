@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from worktrial.sandboxes.owner import hand_over
 from worktrial.sandboxes.protocol import Workspace
 from worktrial.store.cache import building, cache_dir, digest
 from worktrial.store.files import write_bytes, write_text
@@ -44,6 +45,7 @@ def tree_layer(git: Git, tree: str) -> TreeLayer:
             _set_times(part / "files", git.tree_files(tree))
             # Some files of a tree may not exist on disk as git expects (submodules); that is no reason to fail.
             checkout.succeeds("update-index", "-q", "--refresh")
+    hand_over(folder / "files")
     return TreeLayer(tree, folder / "files", folder / "index")
 
 
@@ -77,7 +79,7 @@ def repository_layer(git: Git, layer: TreeLayer, hidden: Path) -> Path:
             write_bytes(part / ".git/info/exclude", _excluding(products))
             made.run("update-ref", "refs/heads/main", commit)
             shutil.rmtree(part / ".git/logs", ignore_errors=True)
-    return folder
+    return hand_over(folder)
 
 
 def _products(hidden: Path) -> list[bytes]:

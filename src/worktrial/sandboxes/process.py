@@ -1,20 +1,27 @@
-"""Running one process under watch: time, memory, processes and output are bounded, and nothing outlives it."""
+"""Running one process under watch: time, memory, processes and output are bounded, and nothing outlives it.
+
+What is watched is a `Child`: a process started by its command line here, or a cell of the namespaces engine.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import math
 import os
 import signal
-import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from worktrial.errors import InfrastructureError, SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.sandboxes.protocol import Finished
+from worktrial.sandboxes.streams import Capture, Streams, open_streams, read_all, read_some, write_all
+from worktrial.sandboxes.usage import descendants, marked, used_by
 from worktrial.store.git import last_line
 
 REPORT_FD = "WORKTRIAL_REPORT_FD"
@@ -24,7 +31,6 @@ _KEPT_OUTPUT = 512 * 1024
 _KEPT_REPORT = 64 * 1024 * 1024
 _POLL_S = 0.1
 _DRAIN_S = 2.0
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -36,33 +42,65 @@ class Bounds:
     """Resident memory of all of them together, looked at every tenth of a second."""
     processes: int
     output_mib: int
+    cpu_s: float = math.inf
+    """Processor seconds of all of them together, looked at as often."""
 
 
-class _Capture:
-    """The beginning and the end of a stream, and how long it was."""
+class Child(Protocol):
+    """A process that was started, with its descendants."""
 
-    def __init__(self, keep: int) -> None:
-        self._half = keep // 2
-        self._head = bytearray()
-        self._tail = bytearray()
-        self.total = 0
+    pid: int
+    """On the host."""
+    keepers: int
+    """Processes among its descendants and itself that are ours: they do not count."""
 
-    def feed(self, data: bytes) -> None:
-        self.total += len(data)
-        room = self._half - len(self._head)
-        if room > 0:
-            self._head += data[:room]
-            data = data[room:]
-        self._tail += data
-        if len(self._tail) > 2 * self._half:
-            del self._tail[: -self._half]
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs; negative when a signal ended it."""
+        ...
 
-    def value(self) -> bytes:
-        tail = bytes(self._tail[-self._half :])
-        cut = self.total - len(self._head) - len(tail)
-        if cut > 0:
-            return bytes(self._head) + f"\n… {cut} bytes cut …\n".encode() + tail
-        return bytes(self._head) + tail
+    async def wait(self) -> object:
+        """Wait until it has ended."""
+        ...
+
+    def kill(self) -> None:
+        """Kill it and every descendant that can be found. Harmless when all are dead."""
+        ...
+
+    async def gone(self) -> None:
+        """Wait until nothing is left of it, killed or ended by itself."""
+        ...
+
+
+Ask = Callable[[], Ended | None]
+"""Returns a reason to end a process, when there is one by now."""
+
+
+class Gauge(Protocol):
+    """What knows how much of its bounds a child uses."""
+
+    def beyond(self, child: Child, bounds: Bounds) -> Ended | None:
+        """Return the bound that it is beyond now, if it is beyond one."""
+        ...
+
+    def ended(self) -> Ended | None:
+        """Return the bound that it met while it ran, if it met one: called when it has failed by itself."""
+        ...
+
+
+class _Polling:
+    """Adds up what the child and its descendants use, as /proc tells it."""
+
+    def beyond(self, child: Child, bounds: Bounds) -> Ended | None:
+        used = used_by(child.pid)
+        if used.processes - child.keepers > bounds.processes:
+            return "process_flood"
+        if used.resident_bytes > bounds.memory_mib * 1024 * 1024:
+            return "out_of_memory"
+        return "cpu_exhausted" if used.cpu_s >= bounds.cpu_s else None
+
+    def ended(self) -> Ended | None:
+        return None  # what happened between two looks cannot be told
 
 
 async def run_process(
@@ -74,139 +112,313 @@ async def run_process(
     report: bool = False,
     cwd: Path | None = None,
     marker: str = "",
+    ask: Ask | None = None,
+    reaper: bool = False,
 ) -> Finished:
     """Run `argv` within `bounds` and return how it ended; every descendant is dead by then.
 
     `marker` (`NAME=VALUE`, a variable of `env`) finds descendants that cut themselves loose, for want of a pid
-    namespace. Raises `SandboxError` when it could not be started.
+    namespace; `ask` is called now and then for a further reason to end it; a `reaper` kills all below it itself when
+    told to end. Raises `SandboxError` when it could not be started.
     """
-    read_end, write_end = _one_way() if report else (-1, -1)
-    started = time.monotonic()
+    streams = open_streams(report=report)
+    child = await _start(argv, streams, env=env, cwd=cwd, marker=marker, reaper=reaper)
+    return await watch(child, streams, bounds, stdin, ask=ask)
+
+
+async def start_process(
+    argv: list[str],
+    *,
+    env: Mapping[str, str],
+    bounds: Bounds,
+    stdin: bytes = b"",
+    report: bool = False,
+    cwd: Path | None = None,
+    marker: str = "",
+    ask: Ask | None = None,
+    reaper: bool = False,
+) -> Live:
+    """Start `argv` within `bounds`, `stdin` written to it first. The arguments are those of `run_process`."""
+    streams = open_streams(report=report, stderr=True)
+    child = await _start(argv, streams, env=env, cwd=cwd, marker=marker, reaper=reaper)
+    return Live(child, streams, bounds, stdin, ask=ask)
+
+
+async def _start(
+    argv: list[str], streams: Streams, *, env: Mapping[str, str], cwd: Path | None, marker: str, reaper: bool
+) -> _Spawned:
+    """Start a process on streams; they are closed when it cannot be."""
+    stdin, stdout, stderr, *more = streams.theirs
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**env, REPORT_FD: str(write_end)} if report else dict(env),
-            pass_fds=(write_end,) if report else (),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env={**env, REPORT_FD: str(more[0])} if more else dict(env),
+            pass_fds=more,
             start_new_session=True,
             cwd=cwd,
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in an argument
-        if report:
-            os.close(read_end)
-        cause = getattr(error, "strerror", None) or str(error)
-        raise SandboxError(f"could not start {argv[0]}", cause=cause) from error
-    finally:
-        if report:
-            os.close(write_end)
-    watched = _Watched(process, bounds, marker)
-    streams = [asyncio.create_task(watched.feed(stdin)), asyncio.create_task(watched.read_output())]
-    reported = bytearray()
-    if report:
-        streams.append(asyncio.create_task(_read_report(read_end, reported)))
-    try:
-        await watched.wait()
-        wall_s = time.monotonic() - started
-        watched.kill()  # what it left behind would hold the streams open
-        await asyncio.wait(streams, timeout=_DRAIN_S)
-    finally:
-        watched.kill()
-        for task in streams:
-            task.cancel()
-        await asyncio.gather(*streams, return_exceptions=True)
-        while process.returncode is None:  # noqa: ASYNC110 - asyncio's own wait lasts until the pipes are closed
-            await asyncio.sleep(0.005)
-        # Strays outside of the process group may still hold the pipes; without this the transport would wait for them.
-        process._transport.close()  # type: ignore[attr-defined]
-    code = process.returncode if watched.ended == "completed" else None
-    return Finished(watched.ended, code, watched.output.value(), bytes(reported), wall_s)
+        streams.close()
+        raise not_started(argv, error) from error
+    except BaseException:
+        streams.close()
+        raise
+    streams.close_theirs()
+    return _Spawned(process, marker, reaper)
 
 
-class _Watched:
-    """A running process, its captured output, and what put an end to it."""
+def not_started(argv: list[str], error: Exception) -> SandboxError:
+    """Return the error that says that a command could not even be tried."""
+    return SandboxError(f"could not start {argv[0]}", cause=getattr(error, "strerror", None) or str(error))
 
-    def __init__(self, process: asyncio.subprocess.Process, bounds: Bounds, marker: str) -> None:
-        self.process = process
-        self.bounds = bounds
-        self.marker = marker
-        self.output = _Capture(_KEPT_OUTPUT)
-        self.ended: Ended = "completed"
 
-    async def feed(self, data: bytes) -> None:
-        """Write `data` to the process's standard input; a process that does not read it is no error."""
-        stdin = self.process.stdin
-        if stdin is None:
-            return
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            stdin.write(data)
-            await stdin.drain()
-        stdin.close()
+class _Spawned:
+    """A child that was started by its command line."""
 
-    async def read_output(self) -> None:
-        """Read what the process prints until its last holder closes the stream, or there is too much."""
-        stdout = self.process.stdout
-        if stdout is None:
-            return
-        while data := await stdout.read(65536):
-            self.output.feed(data)
-            if self.output.total > self.bounds.output_mib * 1024 * 1024:
-                self.stop("output_flood")
-                return
+    keepers = 0
 
-    async def wait(self) -> None:
-        """Wait for the process, ending it when it goes beyond its bounds."""
-        deadline = time.monotonic() + self.bounds.timeout_s
-        ended = asyncio.ensure_future(self.process.wait())
-        try:
-            # asyncio's own wait lasts until every holder of the output is gone; the exit code is there before.
-            while self._running():
-                await asyncio.wait([ended], timeout=min(_POLL_S, max(0.0, deadline - time.monotonic())))
-                if self._running() and time.monotonic() >= deadline:
-                    self.stop("timeout")
-                elif self._running():
-                    self._check_usage()
-        finally:
-            ended.cancel()
+    def __init__(self, process: asyncio.subprocess.Process, marker: str, reaper: bool) -> None:
+        self._process = process
+        self._marker = marker
+        self._reaper = reaper
+        self.pid = process.pid
 
-    def _running(self) -> bool:
-        return self.process.returncode is None
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs; negative when a signal ended it."""
+        return self._process.returncode
 
-    def _check_usage(self) -> None:
-        pids = descendants(self.process.pid)
-        if len(pids) > self.bounds.processes:
-            self.stop("process_flood")
-        elif sum(map(_resident_bytes, pids)) > self.bounds.memory_mib * 1024 * 1024:
-            self.stop("out_of_memory")
-
-    def stop(self, why: Ended) -> None:
-        """End the process and remember why; the first reason counts."""
-        if self.ended == "completed" and self.process.returncode is None:
-            self.ended = why
-        self.kill()
+    async def wait(self) -> object:
+        return await self._process.wait()
 
     def kill(self) -> None:
-        """Kill the process's group and every descendant that left it. Harmless when all are dead."""
-        strays = descendants(self.process.pid) if self.process.returncode is None else []
-        strays += marked(self.marker) if self.marker else []
+        running = self.returncode is None
+        if running and self._reaper:
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                self._process.send_signal(number)
+            return
+        strays = descendants(self.pid) if running else []
+        strays += marked(self._marker) if self._marker else []
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
         for pid in strays:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
+    async def gone(self) -> None:
+        await self._process.wait()
 
-def _one_way() -> tuple[int, int]:
-    """Return the reading and the writing end of a stream.
 
-    A pipe will not do: whoever holds its writing end can open it for reading through /proc and take back what was
-    said. A socket cannot be opened that way, and what was sent lies with the receiver.
-    """
-    ours, theirs = socket.socketpair()
-    ours.shutdown(socket.SHUT_WR)
-    theirs.shutdown(socket.SHUT_RD)
-    return ours.detach(), theirs.detach()
+async def watch(
+    child: Child,
+    streams: Streams,
+    bounds: Bounds,
+    stdin: bytes = b"",
+    *,
+    ask: Ask | None = None,
+    gauge: Gauge | None = None,
+) -> Finished:
+    """See a child that was started on `streams` to its end, which it may meet by going beyond its bounds."""
+    watched = _Watched(child, bounds, ask, gauge)
+    started = time.monotonic()
+    reported = bytearray()
+    tasks = [
+        asyncio.create_task(_feed(streams, stdin)),
+        asyncio.create_task(watched.read_output(streams.stdout)),
+    ]
+    if streams.report >= 0:
+        tasks.append(asyncio.create_task(_read_report(streams.report, reported)))
+    try:
+        await watched.wait()
+        wall_s = time.monotonic() - started
+        child.kill()  # what it left behind would hold the streams open
+        await asyncio.wait(tasks, timeout=_DRAIN_S)
+    finally:
+        child.kill()
+        await _cancelled(tasks)
+        streams.close()
+        await child.gone()
+    return watched.finished(bytes(reported), wall_s)
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _feed(streams: Streams, data: bytes) -> None:
+    """Write `data` to the process's standard input; a process that does not read it is no error."""
+    with contextlib.suppress(BrokenPipeError):
+        await write_all(streams.stdin, data)
+    streams.close_one("stdin")
+
+
+async def _read_report(handle: int, into: bytearray) -> None:
+    async for data in read_all(handle):
+        into += data[: max(0, _KEPT_REPORT - len(into))]
+
+
+class _Watched:
+    """A running child, its captured output, and what put an end to it."""
+
+    def __init__(self, child: Child, bounds: Bounds, ask: Ask | None, gauge: Gauge | None) -> None:
+        self.child = child
+        self.bounds = bounds
+        self.ask = ask
+        self.gauge = gauge or _Polling()
+        self.output = Capture(_KEPT_OUTPUT)
+        self.passed_on = 0
+        """Bytes of output that somebody else has read."""
+        self.ended: Ended = "completed"
+
+    async def read_output(self, handle: int) -> None:
+        """Read what the process prints until its last holder closes the stream, or there is too much."""
+        while data := await read_some(handle):
+            self.output.feed(data)
+            if not self.check_output():
+                return
+
+    def check_output(self) -> bool:
+        """End the child when it printed too much; tell whether it did not."""
+        if self.output.total + self.passed_on > self.bounds.output_mib * 1024 * 1024:
+            self.stop("output_flood")
+            return False
+        return True
+
+    async def wait(self) -> None:
+        """Wait for the process, ending it when it goes beyond its bounds."""
+        deadline = time.monotonic() + self.bounds.timeout_s
+        ended = asyncio.ensure_future(self.child.wait())
+        try:
+            while not ended.done():
+                await asyncio.wait([ended], timeout=min(_POLL_S, max(0.0, deadline - time.monotonic())))
+                if not ended.done() and time.monotonic() >= deadline:
+                    self.stop("timeout")
+                elif not ended.done():
+                    self._check_usage()
+            await ended
+        finally:
+            ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)  # it lets go of what is closed next
+
+    def _check_usage(self) -> None:
+        why = self.gauge.beyond(self.child, self.bounds) or (self.ask() if self.ask is not None else None)
+        if why is not None:
+            self.stop(why)
+
+    def stop(self, why: Ended) -> None:
+        """End the process and remember why; the first reason counts."""
+        if self.ended == "completed" and self.child.returncode is None:
+            self.ended = why
+        self.child.kill()
+
+    def finished(self, report: bytes, wall_s: float) -> Finished:
+        code = self.child.returncode if self.ended == "completed" else None
+        if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU) and self.bounds.cpu_s < math.inf:
+            return Finished("cpu_exhausted", None, self.output.value(), report, wall_s)
+        if code and (why := self.gauge.ended()) is not None:
+            return Finished(why, None, self.output.value(), report, wall_s)
+        return Finished(self.ended, code, self.output.value(), report, wall_s)
+
+
+class Live:
+    """A child that goes on between calls: see `Process`."""
+
+    def __init__(
+        self,
+        child: Child,
+        streams: Streams,
+        bounds: Bounds,
+        stdin: bytes = b"",
+        *,
+        ask: Ask | None = None,
+        gauge: Gauge | None = None,
+    ) -> None:
+        self._child = child
+        self._streams = streams
+        self._watched = _Watched(child, bounds, ask, gauge)
+        self._started = time.monotonic()
+        self._task = asyncio.create_task(self._watch())
+        self._writing = asyncio.Lock()
+        self._feeding = asyncio.create_task(self._write(stdin))
+
+    @property
+    def pid(self) -> int:
+        """Its number on the host."""
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return not self._task.done()
+
+    async def send(self, data: bytes) -> None:
+        """Write to its standard input. Raises `SandboxError` when it has ended or closed it."""
+        try:
+            await self._or_end(self._write(data))
+        except OSError as error:
+            raise SandboxError("could not write to a process", cause=error.strerror or str(error)) from error
+
+    async def receive(self) -> bytes:
+        """Return the next bytes of its standard output, empty at the end."""
+        if self._streams.stdout < 0:
+            return b""
+        data = await read_some(self._streams.stdout)
+        self._watched.passed_on += len(data)
+        return data if self._watched.check_output() else b""
+
+    async def wait(self) -> Finished:
+        """Return how it ended, with its standard error as `output`."""
+        return await asyncio.shield(self._task)
+
+    async def kill(self) -> None:
+        """Kill it and every descendant."""
+        self._child.kill()
+        await asyncio.wait([self._task])
+
+    async def close(self) -> None:
+        """Kill it and let go of its streams: nothing can be received any more."""
+        await self.kill()
+        self._streams.close()
+
+    async def _write(self, data: bytes) -> None:
+        async with self._writing:
+            if self._streams.stdin < 0:
+                raise BrokenPipeError(errno.EPIPE, "it has ended")
+            await write_all(self._streams.stdin, data)
+
+    async def _or_end(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Do something that a process which has ended would keep from ever being done."""
+        task = asyncio.ensure_future(doing)
+        try:
+            await asyncio.wait([task, self._task], return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise BrokenPipeError(errno.EPIPE, "it has ended")
+            await task
+        finally:
+            await _cancelled([task])
+
+    async def _watch(self) -> Finished:
+        reported = bytearray()
+        tasks = [asyncio.create_task(self._watched.read_output(self._streams.stderr))]
+        if self._streams.report >= 0:
+            tasks.append(asyncio.create_task(_read_report(self._streams.report, reported)))
+        try:
+            await self._watched.wait()
+            wall_s = time.monotonic() - self._started
+            self._child.kill()
+            await asyncio.wait(tasks, timeout=_DRAIN_S)
+        finally:
+            self._child.kill()
+            await _cancelled([*tasks, self._feeding])
+            for name in ("stdin", "stderr", "report"):
+                self._streams.close_one(name)
+            await self._child.gone()
+        return self._watched.finished(bytes(reported), wall_s)
 
 
 async def run_trusted(argv: list[str], *, env: Mapping[str, str], data: bytes, name: str) -> bytes:
@@ -239,44 +451,3 @@ async def end(process: asyncio.subprocess.Process) -> None:
     await process.wait()
     # A transport whose pipes nobody reads any more is closed by hand, or it lives until the loop ends.
     process._transport.close()  # type: ignore[attr-defined]
-
-
-async def _read_report(handle: int, into: bytearray) -> None:
-    with socket.socket(fileno=handle) as end_of_ours:
-        end_of_ours.setblocking(False)
-        with contextlib.suppress(ConnectionResetError):
-            while data := await asyncio.get_running_loop().sock_recv(end_of_ours, 262144):
-                into += data[: max(0, _KEPT_REPORT - len(into))]
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the ids of a process and all its living descendants, as the kernel lists them."""
-    found = [pid]
-    for parent in found:
-        try:
-            for task in os.listdir(f"/proc/{parent}/task"):  # noqa: PTH208 - a hot loop over /proc
-                with open(f"/proc/{parent}/task/{task}/children", "rb") as children:  # noqa: PTH123
-                    found += map(int, children.read().split())
-        except OSError:
-            continue  # it ended while we looked
-    return found
-
-
-def marked(marker: str) -> list[int]:
-    """Return the ids of the processes that were started with `marker` in their environment, but for this one."""
-    wanted = os.fsencode(marker)
-    found = []
-    for name in os.listdir("/proc"):  # noqa: PTH208 - a hot loop over /proc
-        if name.isdigit() and int(name) != os.getpid():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as variables:  # noqa: PTH123
-                if wanted in variables.read().split(b"\0"):
-                    found.append(int(name))
-    return found
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as statm:  # noqa: PTH123 - a hot loop over /proc
-            return int(statm.read().split()[1]) * _PAGE
-    except OSError:
-        return 0

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from worktrial.errors import SandboxError, UsageError
 from worktrial.sandboxes.protocol import Sandbox
-from worktrial.store.git import last_line
-
-TIERS = ("auto", "namespaces", "none")
-"""What `--sandbox` takes."""
 
 NONE_MEANS = (
     "none: repository code, tests and agents run as you, with your files, keys and network in reach; "
@@ -22,51 +18,100 @@ NONE_MEANS = (
 
 @dataclass(frozen=True)
 class Probe:
-    """Whether namespaces work here, and if not, why and what to do about it."""
+    """Whether a kind of isolation works here, and if not, why and what to do about it."""
 
     works: bool
     cause: str = ""
     hint: str = ""
 
 
-def choose(name: str) -> Sandbox:
+@dataclass(frozen=True)
+class Backend:
+    """A kind of isolation; its module is loaded when it is asked for."""
+
+    tier: str
+    module: str
+    sandbox: str
+    """Name in `module` of what makes a `Sandbox`; raises `SandboxError`. `probe` there tries it for real."""
+    arguments: tuple[str, ...] = ()
+    """Given to both."""
+    takes_runtime: bool = False
+    """Whether both take the name of a runtime too."""
+
+
+BACKENDS = (
+    Backend("namespaces", "worktrial.sandboxes.namespaces", "Namespaces"),
+    Backend("podman", "worktrial.sandboxes.oci", "Oci", ("podman",), takes_runtime=True),
+    Backend("docker", "worktrial.sandboxes.oci", "Oci", ("docker",), takes_runtime=True),
+    Backend("landlock", "worktrial.sandboxes.landlock", "Landlock"),
+)
+"""The strongest first. `none` is not among them: it is never taken unless it is named."""
+
+TIERS = ("auto", *(backend.tier for backend in BACKENDS), "none")
+"""What `--sandbox` takes."""
+
+
+def choose(name: str, runtime: str | None = None) -> Sandbox:
     """Return the isolation called `name`; `auto` takes the strongest that works, and never `none`.
+
+    `runtime` is for those made of containers, and has to be asked for together with one of them.
 
     Raises `UsageError` for an unknown name and `SandboxError` when what was asked for does not work here.
     """
-    if name == "none":
+    if name == "none" and not runtime:
         from worktrial.sandboxes.unconfined import Unconfined
 
         return Unconfined()
     if name not in TIERS:
         raise UsageError(f"unknown sandbox {name!r}", hint=f"there are: {', '.join(TIERS)}")
-    probe = probe_namespaces()
-    if not probe.works:
+    if runtime and name not in (takers := [backend.tier for backend in BACKENDS if backend.takes_runtime]):
+        raise UsageError(f"the sandbox {name!r} takes no runtime", hint=f"give --sandbox too: {' or '.join(takers)}")
+    failed = []
+    for backend, probe in _tried(name, runtime):
+        if probe.works:
+            made: Sandbox = getattr(import_module(backend.module), backend.sandbox)(*_arguments(backend, runtime))
+            return made
+        failed.append((backend.tier, probe))
+    risk = f"or accept the risk with --sandbox none ({NONE_MEANS})"
+    if name != "auto":
         raise SandboxError(
-            "no isolation works on this machine, and untrusted code is not run without",
-            cause=probe.cause,
-            hint=f"{probe.hint}; or accept the risk with --sandbox none ({NONE_MEANS})",
+            f"the isolation {name!r} does not work on this machine",
+            cause=failed[0][1].cause,
+            hint=f"{failed[0][1].hint}; or let worktrial choose with --sandbox auto; {risk}",
         )
-    from worktrial.sandboxes.namespaces import Namespaces
+    raise SandboxError(
+        "no isolation works on this machine, and untrusted code is not run without",
+        cause="; ".join(f"{tier}: {probe.cause}" for tier, probe in failed),
+        hint=f"{failed[0][1].hint}; {risk}",
+    )
 
-    return Namespaces()
+
+def _arguments(backend: Backend, runtime: str | None) -> tuple[str, ...]:
+    return (*backend.arguments, *([runtime] if runtime else []))
+
+
+def _tried(name: str, runtime: str | None) -> Iterator[tuple[Backend, Probe]]:
+    for backend in BACKENDS:
+        if name in ("auto", backend.tier):
+            yield backend, probe(backend, runtime)
+
+
+def probe(backend: Backend, runtime: str | None = None) -> Probe:
+    """Try a kind of isolation for real."""
+    if backend.tier == "namespaces":
+        return probe_namespaces()
+    found: Probe = import_module(backend.module).probe(*_arguments(backend, runtime))
+    return found
 
 
 def probe_namespaces() -> Probe:
-    """Try for real what a sandbox needs: a mount in a user namespace, and bubblewrap inside it."""
-    missing = [tool for tool in ("unshare", "nsenter", "prlimit") if shutil.which(tool) is None]
-    if missing:
-        return Probe(False, f"{', '.join(missing)} not found", "install util-linux")
-    if shutil.which("bwrap") is None:
-        return Probe(False, "bubblewrap (bwrap) is not installed", "install it: apt-get install bubblewrap")
-    outer = ["unshare", "--user", "--map-root-user", "--mount"]
-    plain = subprocess.run([*outer, "true"], capture_output=True, check=False)
-    if plain.returncode:
-        return Probe(False, f"user namespaces do not work: {last_line(plain.stderr)}", _userns_remedy())
-    inner = ["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
-    nested = subprocess.run([*outer, *inner, "true"], capture_output=True, check=False)
-    if nested.returncode:
-        return Probe(False, f"bubblewrap does not work: {last_line(nested.stderr)}", _userns_remedy())
+    """Try for real what a sandbox needs: mounts in a user namespace, and a command in namespaces below it."""
+    from worktrial.sandboxes.namespaces import try_once
+
+    try:
+        try_once()
+    except SandboxError as error:
+        return Probe(False, f"namespaces do not work: {error.cause or error.message}", _userns_remedy())
     return Probe(True)
 
 

@@ -123,7 +123,7 @@ class RunDir:
     def trial_dirs(self) -> Iterator[TrialDir]:
         """Yield the folder of every trial that was asked for, by agent, task and number; made or not."""
         request = self.request()
-        for agent in request.agents:
+        for agent in request.everyone():
             for task in request.tasks:
-                for n in range(1, request.trials + 1):
+                for n in range(1, request.trials_of(agent) + 1):
                     yield self.trial_dir(agent.name, task, n)

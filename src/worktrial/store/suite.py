@@ -8,7 +8,8 @@ from pydantic import TypeAdapter
 
 from worktrial.errors import FormatError
 from worktrial.formats.candidate import Candidate, Rejection
-from worktrial.formats.evidence import Decision, EvidenceRecord
+from worktrial.formats.evidence import Decision, EvidenceRecord, LeakProof, TestRun
+from worktrial.formats.ledger import LedgerEntry
 from worktrial.formats.suite import SuiteInfo
 from worktrial.formats.task import Environment, Task
 from worktrial.store.cache import digest
@@ -17,6 +18,7 @@ from worktrial.store.git import Git, objects_dir, scratch_repository
 from worktrial.store.journal import Journal
 
 _EVIDENCE: TypeAdapter[EvidenceRecord] = TypeAdapter(EvidenceRecord)
+_LEDGER: TypeAdapter[LedgerEntry] = TypeAdapter(LedgerEntry)
 
 
 class Suite:
@@ -64,8 +66,16 @@ class Suite:
         """Return the decision on a candidate, or None when it has not been validated to the end."""
         last = None
         for record in self.evidence(candidate):
-            last = record
-        return last if isinstance(last, Decision) else None
+            if isinstance(record, Decision):
+                last = record
+            elif not (isinstance(record, TestRun) and record.variant):
+                last = None  # runs of a thorough check follow a decision that stands until they are all there
+        return last
+
+    @property
+    def ledger(self) -> Journal[LedgerEntry]:
+        """What the expected tests did with the landed solution, run by run."""
+        return Journal(self.path / "ledger.jsonl", _LEDGER)
 
     # -- tasks --
 
@@ -109,6 +119,15 @@ class Suite:
         write_bytes(folder / "tests.patch", tests)
         write_toml(folder / "task.toml", task)
 
+    def leak_proof(self, task: str) -> LeakProof | None:
+        """Return the proof that a task's workspace holds no answer, or None when none was made."""
+        path = self.task_dir(task) / "leaks.json"
+        return read_model(path, LeakProof, "leak proof") if path.exists() else None
+
+    def write_leak_proof(self, task: str, proof: LeakProof) -> None:
+        """Write `leaks.json`, which is of the task but not of what it asks: `digest` leaves it out."""
+        write_json(self.task_dir(task) / "leaks.json", proof)
+
     def environment(self, key: str) -> Environment:
         """Return the recipe of an environment."""
         return read_model(self.path / "environments" / f"{key}.json", Environment, "environment recipe")
@@ -148,9 +167,10 @@ class Suite:
         return scratch_repository(scratch, objects_dir(Git(self.store)))
 
     def digest(self) -> str:
-        """Return a hash over all files of all tasks: two suites with the same digest ask the same."""
+        """Return a hash over what all tasks are made of: two suites with the same digest ask the same."""
         parts: list[str | bytes] = []
         for task in self.task_ids():
             for path in sorted(self.task_dir(task).iterdir()):
-                parts += [task, path.name, path.read_bytes()]
+                if path.name != "leaks.json":
+                    parts += [task, path.name, path.read_bytes()]
         return digest(*parts)

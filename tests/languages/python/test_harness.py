@@ -254,6 +254,16 @@ async def test_a_plan_of_files_that_are_gone_runs_nothing(run_tests: RunTests) -
     assert (report.ended, report.exit_code, report.statuses) == ("completed", 5, {})
 
 
+async def test_the_order_can_be_reversed_and_the_surroundings_shifted(run_tests: RunTests) -> None:
+    plain, back = [
+        list((await run_tests(MANY, TestPlan(everything=True, reverse=reverse))).statuses) for reverse in (False, True)
+    ]
+    assert back == plain[::-1]
+    test = "import os, time\n\n\ndef test_a():\n    assert (os.environ['TZ'], time.timezone) == ('SHIFT-14', -50400)\n"
+    report = await run_tests({"test_a.py": test}, TestPlan(everything=True, env={"TZ": "SHIFT-14"}))
+    assert report.statuses == {"test_a.py::test_a": "passed"}
+
+
 async def test_a_shuffle_keeps_groups_together_and_can_be_repeated(run_tests: RunTests) -> None:
     orders = [
         list((await run_tests(MANY, TestPlan(everything=True, shuffle_seed=seed))).statuses) for seed in (7, 7, 8)

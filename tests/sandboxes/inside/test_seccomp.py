@@ -27,7 +27,7 @@ NUMBERS = {
             seccomp._MOUNTING_ANEW,
             seccomp._NAMED_IPC,
         )
-        for name, pair in table.items()  # type: ignore[attr-defined]
+        for name, pair in table.items()
     }
     for column, machine in enumerate(MACHINES)
 }
@@ -178,7 +178,7 @@ def test_the_kernel_decides_as_our_machine_does() -> None:
         "ptrace": "EPERM", "mount": "EPERM", "setns": "EPERM", "keyctl": "EPERM", "bpf": "EPERM", "reboot": "EPERM",
         "clone3": "ENOSYS", "io_uring_setup": "ENOSYS", "userfaultfd": "ENOSYS", "fsopen": "ENOSYS", "shmget": "ENOSYS",
     }  # fmt: skip
-    tried = [(numbers[name],) for name in calls]
+    tried: list[tuple[int | None, ...]] = [(numbers[name],) for name in calls]
     tried += [(numbers["unshare"], 0x10000000), (numbers["unshare"], 0), (numbers["personality"], 0xFFFFFFFF)]
     tried += [(numbers["socket"], family, 1, 0) for family in (AF_INET, 40, 38, 17)]  # vsock, alg, packet
     printed = under(["/usr/bin/python3", "-c", ATTEMPT, repr(tried)])

@@ -12,6 +12,7 @@ from worktrial.agents.basic.client import ModelClient, Retry
 from worktrial.agents.basic.loop import Loop
 from worktrial.agents.basic.messages import Wire
 from worktrial.agents.basic.record import Record
+from worktrial.agents.basic.tools import Toolbox, Tools
 from worktrial.agents.prices import check_prices
 from worktrial.agents.protocol import Attempt, Outcome
 from worktrial.errors import UsageError
@@ -61,7 +62,12 @@ class Basic:
                 retry=self._retry,
                 note=record.note,
             )
-            return await Loop(config, attempt, client, record, self._window).run()
+            tools = self.tools(attempt)
+            return await Loop(config, attempt, tools=tools, client=client, record=record, window=self._window).run()
+
+    def tools(self, attempt: Attempt) -> Tools:
+        """Return the tools of one attempt."""
+        return Toolbox(attempt.workspace, attempt.env, attempt.mounts)
 
 
 def _check(config: AgentConfig) -> None:

@@ -20,7 +20,7 @@ from worktrial.agents.basic.messages import (
     Results,
 )
 from worktrial.agents.basic.record import Record
-from worktrial.agents.basic.tools import Toolbox, specs
+from worktrial.agents.basic.tools import Tools
 from worktrial.agents.prices import cost_usd
 from worktrial.agents.protocol import Attempt, Outcome
 from worktrial.errors import SandboxError
@@ -47,14 +47,23 @@ Ending = tuple[TrialEnd, str, str]
 class Loop:
     """One attempt of the basic agent."""
 
-    def __init__(self, config: AgentConfig, attempt: Attempt, client: ModelClient, record: Record, window: int) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        attempt: Attempt,
+        *,
+        tools: Tools,
+        client: ModelClient,
+        record: Record,
+        window: int,
+    ) -> None:
         self._config = config
         self._attempt = attempt
         self._client = client
         self._record = record
         self._window = window
-        self._tools = specs()
-        self._toolbox = Toolbox(attempt.workspace, attempt.env, attempt.mounts)
+        self._toolbox = tools
+        self._tools = tools.specs()
         self._messages: list[Message] = []
         self._call_ids: set[str] = set()
         self._deadline = time.monotonic() + attempt.limits.timeout_s
@@ -76,6 +85,7 @@ class Loop:
             usage=self._record.usage(),
             steps=self._record.requests,
             tool_calls=dict(self._record.tool_calls),
+            served_by=dict(self._record.served_by),
             trajectory=self._record.trajectory(self._config, self._attempt.trial, self._tools),
         )
 
@@ -164,7 +174,7 @@ class Loop:
                 continue
             started = time.monotonic()
             result, counted = await self._toolbox.run(call, self._left_s())
-            self._record.tool_calls[counted] += 1
+            self._record.called(counted, result.served_by)
             state = "failed" if result.failed else "done"
             self._record.note(f"{counted} {state} after {time.monotonic() - started:.2f} s")
             results.append(replace(result, text=self._client.hide(result.text)))

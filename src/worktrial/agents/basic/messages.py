@@ -57,6 +57,8 @@ class Result:
     call_id: str
     text: str
     failed: bool = False
+    served_by: str = ""
+    """Which layer answered a question about code (see `tools.LAYERS`); empty for all other calls."""
 
 
 @dataclass(frozen=True)

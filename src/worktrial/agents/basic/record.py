@@ -29,6 +29,8 @@ class Record:
 
     def __init__(self, log: Path) -> None:
         self.tool_calls: Counter[str] = Counter()
+        self.served_by: Counter[str] = Counter()
+        """Calls by tool and layer, `definition/language_server`."""
         self.requests = 0
         self._steps: list[Step] = []
         self._usage = Usage(cost_usd=0.0, cost_source="metered")
@@ -38,6 +40,12 @@ class Record:
         """Append a line to the log."""
         with writing(self._log), self._log.open("a", encoding="utf-8", errors="replace") as file:
             file.write(f"{now():%Y-%m-%dT%H:%M:%SZ} {text}\n")
+
+    def called(self, tool: str, layer: str) -> None:
+        """Count a call, and which layer served it if the tool has several."""
+        self.tool_calls[tool] += 1
+        if layer:
+            self.served_by[f"{tool}/{layer}"] += 1
 
     def said(self, source: str, text: str) -> None:
         """Record what the model was told by us, as `system` or as `user`."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worktrial.agents.basic.messages import Call, Result, ToolSpec
 from worktrial.sandboxes.protocol import Command, Finished, Mount, Workspace
 
+LAYERS = ("language_server", "tree_sitter", "plain")
+"""What can serve a question about code, the one that understands most first."""
 MALFORMED = "(malformed)"
 """The name under which calls are counted that name no tool of ours or have arguments it does not take."""
 
@@ -29,11 +31,13 @@ _PYTHON = (
 )
 
 
-class _Arguments(BaseModel):
+class Arguments(BaseModel):
+    """The arguments of a tool; the docstring of a subclass is what the model is told of it."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class _Shell(_Arguments):
+class _Shell(Arguments):
     """Run a command with bash in the repository's folder and get its exit code and output.
 
     Each call is a new shell: `cd` and variables do not carry over, and background processes end with it.
@@ -44,7 +48,7 @@ class _Shell(_Arguments):
     timeout_s: float = Field(default=120, gt=0, le=1800, description="Seconds until it is killed.")
 
 
-class _Read(_Arguments):
+class _Read(Arguments):
     """Read a text file, with line numbers; or list a folder."""
 
     path: str = Field(description="Relative to the repository's folder.")
@@ -52,7 +56,7 @@ class _Read(_Arguments):
     limit: int = Field(default=2000, ge=1, description="Number of lines.")
 
 
-class _Edit(_Arguments):
+class _Edit(Arguments):
     """Replace text in a file.
 
     `old` must stand in the file exactly once, character by character, without line numbers. An empty `old` makes a new
@@ -64,7 +68,7 @@ class _Edit(_Arguments):
     new: str
 
 
-class _Search(_Arguments):
+class _Search(Arguments):
     """Find lines by a Python regular expression; gives path:line:text."""
 
     pattern: str
@@ -72,63 +76,92 @@ class _Search(_Arguments):
     glob: str = Field(default="*", description="Only files whose name or path matches, e.g. `*.py`.")
 
 
-_TOOLS: dict[str, type[_Arguments]] = {"shell": _Shell, "read": _Read, "edit": _Edit, "search": _Search}
+class Tools(Protocol):
+    """What a harness lets a model do."""
 
-
-def specs() -> tuple[ToolSpec, ...]:
-    """Return what the model is told."""
-    return tuple(
-        ToolSpec(name, " ".join((model.__doc__ or "").split()), _schema(model)) for name, model in _TOOLS.items()
-    )
-
-
-class Toolbox:
-    """The tools in one workspace."""
-
-    def __init__(self, workspace: Workspace, env: Mapping[str, str], mounts: tuple[Mount, ...]) -> None:
-        self._workspace = workspace
-        self._env = env
-        self._mounts = mounts
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """Return what the model is told."""
+        ...
 
     async def run(self, call: Call, left_s: float) -> tuple[Result, str]:
         """Run one call within `left_s` seconds; return its result and the name to count it under.
 
         A call that makes no sense is answered with what is wrong about it. Raises `SandboxError`.
         """
-        model = _TOOLS.get(call.name)
+        ...
+
+
+class Toolbox:
+    """The tools in one workspace; a subclass adds to `TOOLS` and `do`."""
+
+    TOOLS: ClassVar[Mapping[str, type[Arguments]]] = {"shell": _Shell, "read": _Read, "edit": _Edit, "search": _Search}
+
+    def __init__(self, workspace: Workspace, env: Mapping[str, str], mounts: tuple[Mount, ...]) -> None:
+        self._workspace = workspace
+        self._env = env
+        self._mounts = mounts
+
+    @classmethod
+    def specs(cls) -> tuple[ToolSpec, ...]:
+        """Return what the model is told."""
+        return tuple(
+            ToolSpec(name, " ".join((model.__doc__ or "").split()), _schema(model)) for name, model in cls.TOOLS.items()
+        )
+
+    async def run(self, call: Call, left_s: float) -> tuple[Result, str]:
+        """Run one call within `left_s` seconds; return its result and the name to count it under.
+
+        A call that makes no sense is answered with what is wrong about it. Raises `SandboxError`.
+        """
+        model = self.TOOLS.get(call.name)
         if model is None:
-            return _failed(call, f"there is no tool {call.name!r}; there are: {', '.join(_TOOLS)}"), MALFORMED
+            return failed(call, f"there is no tool {call.name!r}; there are: {', '.join(self.TOOLS)}"), MALFORMED
         if call.problem:
-            return _failed(call, call.problem), MALFORMED
+            return failed(call, call.problem), MALFORMED
         try:
             arguments = model.model_validate(call.arguments)
         except ValidationError as error:
-            return _failed(call, _complaints(error)), MALFORMED
-        if isinstance(arguments, _Shell):
-            return await self._shell(call, arguments, left_s), call.name
-        return await self._file_tool(call, arguments, left_s), call.name
+            return failed(call, _complaints(error)), MALFORMED
+        return await self.do(call, arguments, left_s), call.name
 
-    async def _shell(self, call: Call, arguments: _Shell, left_s: float) -> Result:
-        if "\0" in arguments.command or len(arguments.command.encode()) > _MAX_COMMAND:
-            return _failed(call, f"the command has a NUL or is longer than {_MAX_COMMAND} bytes; write files with edit")
-        timeout_s = min(arguments.timeout_s, left_s)
-        finished = await self._start(("/bin/sh", "-c", _SHELL, arguments.command), timeout_s)
+    async def do(self, call: Call, arguments: Arguments, left_s: float) -> Result:
+        """Run one call whose arguments are checked."""
+        if isinstance(arguments, _Shell):
+            if "\0" in arguments.command or len(arguments.command.encode()) > _MAX_COMMAND:
+                why = f"the command has a NUL or is longer than {_MAX_COMMAND} bytes; write files with edit"
+                return failed(call, why)
+            argv = ("/bin/sh", "-c", _SHELL, arguments.command)
+            return await self.program(call, argv, min(arguments.timeout_s, left_s))
+        asked = {"tool": call.name, "arguments": arguments.model_dump()}
+        argv = ("/bin/sh", "-c", _PYTHON, str(_INSIDE / "files.py"))
+        return await self.script(call, argv, asked, timeout_s=min(_FILE_TOOL_S, left_s), mounts=(Mount(_INSIDE),))
+
+    async def program(
+        self, call: Call, argv: tuple[str, ...], timeout_s: float, *, mounts: tuple[Mount, ...] = ()
+    ) -> Result:
+        """Run a program and return its exit code and output, as the model is shown them."""
+        finished = await self._start(argv, timeout_s, mounts=mounts)
         output = cut_middle(finished.output.decode("utf-8", "replace"))
         return Result(call.id, f"{_ending(finished)}\n{output}", failed=finished.ended != "completed")
 
-    async def _file_tool(self, call: Call, arguments: _Arguments, left_s: float) -> Result:
-        asked = {"tool": call.name, "arguments": arguments.model_dump()}
-        finished = await self._start(
-            ("/bin/sh", "-c", _PYTHON, str(_INSIDE / "files.py")),
-            min(_FILE_TOOL_S, left_s),
-            stdin=json.dumps(asked).encode(),
-            mounts=(Mount(_INSIDE),),
-        )
+    async def script(
+        self,
+        call: Call,
+        argv: tuple[str, ...],
+        asked: Mapping[str, Any],
+        *,
+        timeout_s: float,
+        mounts: tuple[Mount, ...],
+    ) -> Result:
+        """Run a script of ours that is asked and answers in JSON: `ok`, `text`, and `layer` if there are several."""
+        finished = await self._start(argv, timeout_s, stdin=json.dumps(asked).encode(), mounts=mounts)
         answer = _answer(finished)
         if answer is None:
             said = cut_middle(finished.output.decode("utf-8", "replace"))
-            return _failed(call, f"{call.name} could not be run: {_ending(finished)}\n{said}")
-        return Result(call.id, cut_middle(str(answer.get("text"))), failed=not answer.get("ok"))
+            return failed(call, f"{call.name} could not be run: {_ending(finished)}\n{said}")
+        layer = answer.get("layer")
+        served = layer if isinstance(layer, str) and layer in LAYERS else ""
+        return Result(call.id, cut_middle(str(answer.get("text"))), failed=not answer.get("ok"), served_by=served)
 
     async def _start(
         self, argv: tuple[str, ...], timeout_s: float, *, stdin: bytes = b"", mounts: tuple[Mount, ...] = ()
@@ -146,7 +179,7 @@ def cut_middle(text: str) -> str:
     return f"{text[:half]}\n[… {len(text) - 2 * half} characters cut …]\n{text[-half:]}"
 
 
-def _schema(model: type[_Arguments]) -> dict[str, Any]:
+def _schema(model: type[Arguments]) -> dict[str, Any]:
     """Return the JSON Schema of a tool's arguments without the titles and texts that only cost tokens."""
     schema = model.model_json_schema()
     properties = {
@@ -161,7 +194,8 @@ def _schema(model: type[_Arguments]) -> dict[str, Any]:
     }
 
 
-def _failed(call: Call, why: str) -> Result:
+def failed(call: Call, why: str) -> Result:
+    """Return the result of a call that could not be done."""
     return Result(call.id, f"error: {why}", failed=True)
 
 

@@ -11,6 +11,7 @@ from worktrial.formats.task import Environment
 from worktrial.languages.protocol import (
     Activation,
     BuiltEnvironment,
+    Checks,
     Language,
     ReadFile,
     TestPlan,
@@ -60,6 +61,11 @@ class _Python:
         from worktrial.languages.python import environment
 
         return await environment.build(recipe, sandbox, tree)
+
+    def checks(self, read: ReadFile, search_path: str) -> Checks:
+        from worktrial.languages.python import checks
+
+        return checks.checks(read, search_path)
 
     def activation(self, environment: BuiltEnvironment, workspace: Workspace) -> Activation:
         from worktrial.languages.python import testing

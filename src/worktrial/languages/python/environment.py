@@ -22,6 +22,7 @@ from worktrial.languages.python import interpreters
 from worktrial.languages.python.declared import Declared, declared
 from worktrial.languages.python.interpreters import Interpreter, uv_path
 from worktrial.sandboxes.layers import EPOCH
+from worktrial.sandboxes.owner import hand_over
 from worktrial.sandboxes.protocol import Command, Finished, Mount, Sandbox, Workspace
 from worktrial.store.cache import building_slowly, cache_dir, digest
 from worktrial.store.files import read_model, write_bytes, write_json, write_text
@@ -38,13 +39,6 @@ _NOT_ADDED = re.compile(
 )
 _FRAME = re.compile("^[ \u00d7\u2570\u2500\u25b6\u2502\u251c]+")
 """The frame uv draws around its complaints."""
-_PASSED_ON = (
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"),
-    *("http_proxy", "https_proxy", "no_proxy", "all_proxy"),
-    *("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_OFFLINE"),
-    *("UV_INDEX_STRATEGY", "UV_HTTP_TIMEOUT", "UV_NATIVE_TLS", "UV_INSECURE_HOST"),
-)
-"""What uv needs of the host to reach a package index."""
 _VERSION_VARIABLES = (
     "SETUPTOOLS_SCM_PRETEND_VERSION",
     "PBR_VERSION",
@@ -67,7 +61,7 @@ class _Builder:
     async def uv(self, *args: str, stdin: bytes = b"", pretend_version: bool = False) -> Finished:
         """Run uv inside, with network; `pretend_version` is for projects whose version is in git tags."""
         cache = cache_dir() / "uv"
-        env = interpreters.SYSTEM_CERTIFICATES | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        env = interpreters.index_environment()
         env |= {"UV_CACHE_DIR": str(cache), "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
         # Hard links cannot cross from the cache's mount to the environment's; copying says nothing about it.
         env |= {"UV_LINK_MODE": "copy", "PATH": f"{uv_path().parent}:/usr/local/bin:/usr/bin:/bin"}
@@ -190,7 +184,7 @@ async def build(recipe: Environment, sandbox: Sandbox, tree: Path) -> BuiltEnvir
         if marker is not None:
             shutil.rmtree(folder, ignore_errors=True)
             await _fill(folder, recipe, interpreter, sandbox, tree)
-    return BuiltEnvironment(recipe.key, folder, folder / "additions")
+    return BuiltEnvironment(recipe.key, folder, hand_over(folder / "additions"))
 
 
 async def _fill(folder: Path, recipe: Environment, interpreter: Interpreter, sandbox: Sandbox, tree: Path) -> None:

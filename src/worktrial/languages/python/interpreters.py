@@ -28,6 +28,13 @@ _RELEASED = {
 """First final release of each version (the release PEPs). The harness needs 3.8."""
 SYSTEM_CERTIFICATES = {"UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1"}
 """Make uv trust what the system trusts, an own certificate authority too; the first name is that of older versions."""
+_INDEX_SETTINGS = (
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"),
+    *("http_proxy", "https_proxy", "no_proxy", "all_proxy"),
+    *("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_OFFLINE"),
+    *("UV_INDEX_STRATEGY", "UV_HTTP_TIMEOUT", "UV_NATIVE_TLS", "UV_INSECURE_HOST"),
+)
+"""What uv needs of the host to reach a package index."""
 
 
 @dataclass(frozen=True, order=True)
@@ -41,6 +48,11 @@ class Interpreter:
     def minor(self) -> str:
         """`3.12` and the like."""
         return f"{self.version[0]}.{self.version[1]}"
+
+
+def index_environment() -> dict[str, str]:
+    """Return the variables a client needs to reach a package index as it does on the host."""
+    return SYSTEM_CERTIFICATES | {name: os.environ[name] for name in _INDEX_SETTINGS if name in os.environ}
 
 
 def uv_path() -> Path:

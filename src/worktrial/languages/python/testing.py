@@ -52,7 +52,13 @@ async def test(workspace: Workspace, environment: BuiltEnvironment, plan: TestPl
         Command(
             (str(python), str(_HARNESS / "launch.py")),
             timeout_s=timeout_s,
-            env={**env, "PYTHONHASHSEED": str(plan.shuffle_seed or 0), "PYTHONNOUSERSITE": "1", "TZ": "UTC"},
+            env={
+                **env,
+                "PYTHONHASHSEED": str(plan.shuffle_seed or 0),
+                "PYTHONNOUSERSITE": "1",
+                "TZ": "UTC",
+                **plan.env,
+            },
             stdin=json.dumps(asked).encode(),
             mounts=tuple(mounts),
             report=True,
@@ -89,6 +95,7 @@ def _plan_json(plan: TestPlan, environment: BuiltEnvironment, tools: Path | None
         "files": list(plan.files),
         "ids": list(plan.ids),
         "seed": plan.shuffle_seed,
+        "reverse": plan.reverse,
         "first": list(plan.first),
         "stop_after_s": plan.stop_after_s,
         "lines": {path: sorted(lines) for path, lines in plan.lines.items()},

@@ -22,6 +22,7 @@ class Reporter:
         self.whole_files = None if plan["everything"] else set(plan["files"])
         self.ids = set(plan["ids"])
         self.seed = plan["seed"]
+        self.reverse = plan["reverse"]
         self.lines = plan["lines"]
         self.first = {file: place for place, file in enumerate(plan["first"])}
         self.stop_at = None if plan["stop_after_s"] is None else time.monotonic() + plan["stop_after_s"]
@@ -108,6 +109,8 @@ class Reporter:
             items[:] = kept
         if self.seed is not None:
             items[:] = shuffled(items, random.Random(self.seed))
+        if self.reverse:
+            items.reverse()
         if self.first:
             items.sort(key=lambda item: self.first.get(item.nodeid.split("::")[0], len(self.first)))
         self.collected = True

@@ -1,0 +1,1 @@
+"""What all real agents share: installing, starting inside the sandbox, and reading what they left."""

@@ -1,0 +1,64 @@
+"""Saying how steady the tests of a suite are: what flipped, what is set aside, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from worktrial.analyse.flips import chance_to_miss, flip_bound
+from worktrial.analyse.words import percent
+from worktrial.cli.output import talk
+from worktrial.curate.validate import Summary
+
+_MOST = 10
+_FLIPPER = 0.1
+"""Flip rate that a check's chance to miss is given for."""
+
+
+def print_stability(summary: Summary, *, thorough: bool) -> dict[str, Any]:
+    """Print what a validation found out about flipping tests and return it for JSON."""
+    print_moves(summary.quarantined, summary.returned)
+    found: dict[str, Any] = {
+        "quarantined": [list(each) for each in summary.quarantined],
+        "returned": [list(each) for each in summary.returned],
+    }
+    if not thorough:
+        return found
+    checked = [decision for decision in summary.decisions if decision.thorough is not None]
+    checks = [decision.thorough for decision in checked if decision.thorough is not None]
+    flipped = [test for one in checks for test in one.flipped]
+    kept = [decision.thorough for decision in checked if decision.accepted and decision.thorough is not None]
+    least = min((one.clean_runs for one in kept), default=0)
+    task_runs = sum(one.clean_runs for one in kept)
+    found["thorough"] = {
+        "tasks": len(checked),
+        "flipped": len(flipped),
+        "rejected": sum(not decision.accepted for decision in checked),
+        "runs": least,
+        "flip_bound_per_test": max((one.flip_bound for one in kept), default=1.0),
+        "flip_bound_of_suite": flip_bound(0, task_runs) if task_runs else 1.0,
+        "chance_to_miss_a_10_percent_flipper": chance_to_miss(_FLIPPER, least),
+    }
+    for test in flipped[:_MOST]:
+        talk.print(f"dropped, it flips: {test}", markup=False)
+    if kept:
+        said = found["thorough"]
+        talk.print(
+            f"{len(checked)} tasks checked, {len(flipped)} tests dropped. What is left flips, per test, at most "
+            f"{percent(said['flip_bound_per_test'])} of the time (95% bound, {least} clean runs each); per run of a "
+            f"task over the suite, at most {percent(said['flip_bound_of_suite'])} ({task_runs} clean runs). {least} "
+            f"runs miss a test that flips one time in ten with a chance of {percent(chance_to_miss(_FLIPPER, least))}.",
+            markup=False,
+            soft_wrap=True,
+        )
+    return found
+
+
+def print_moves(quarantined: Collection[tuple[str, str]], returned: Collection[tuple[str, str]]) -> None:
+    """Print which tests the ledger has set aside and which have come back."""
+    moves = ((quarantined, "quarantined, it failed with the landed change"), (returned, "back after clean runs"))
+    for moved, what in moves:
+        for task, test in list(moved)[:_MOST]:
+            talk.print(f"{what}: {test} of {task}", markup=False, soft_wrap=True)
+        if len(moved) > _MOST:
+            talk.print(f"… and {len(moved) - _MOST} more", markup=False)

@@ -1,0 +1,58 @@
+"""Messages between the parts of the engine: JSON and file descriptors over a SOCK_SEQPACKET socket, Python 3.8 up."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+_LONG = 64 * 1024
+_MOST_HANDLES = 250
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return the two ends of a new connection."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def send(to: socket.socket, message: dict[str, Any], handles: Sequence[int] = ()) -> None:
+    """Send a message and copies of file descriptors. Raises `OSError` when the other end is gone."""
+    data = json.dumps(message).encode()
+    held = -1
+    if len(data) > _LONG:  # more than a packet takes
+        held = os.memfd_create("message", os.MFD_CLOEXEC)
+        left = memoryview(data)
+        while left:
+            left = left[os.write(held, left) :]
+        data, handles = b"", [*handles, held]
+    try:
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", handles))] if handles else []
+        to.sendmsg([b"J" + data], ancillary, socket.MSG_NOSIGNAL)
+    finally:
+        if held >= 0:
+            os.close(held)
+
+
+def receive(source: socket.socket, flags: int = 0) -> tuple[dict[str, Any], list[int]] | None:
+    """Return the next message and its file descriptors, or None when the other end is closed."""
+    space = socket.CMSG_SPACE(_MOST_HANDLES * 4)
+    data, ancillary, _, _ = source.recvmsg(_LONG + 1, space, socket.MSG_CMSG_CLOEXEC | flags)
+    handles: list[int] = []
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            found = array.array("i")
+            found.frombytes(content[: len(content) - len(content) % found.itemsize])
+            handles += found
+    if not data:
+        return None
+    if len(data) == 1:
+        held = handles.pop()
+        try:
+            data = b"J" + os.pread(held, os.fstat(held).st_size, 0)
+        finally:
+            os.close(held)
+    message = json.loads(data[1:])
+    return message, handles

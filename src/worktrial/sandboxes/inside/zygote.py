@@ -1,0 +1,201 @@
+"""An interpreter kept warm: it has imported its modules and forks workers that run scripts as if started afresh.
+
+It runs with the interpreter of a task's environment, as the command of a cell: without any capability, seeing a
+sandbox's root and the mounts of its commands but no workspace. A worker is forked ahead of its job. It enters
+namespaces of its own, in which it has what it takes to build a view of the job's workspace, and forks the process that
+the job is going to be: that drops everything just as the command of a cell does, waits, and then runs the script.
+Standard library only, Python 3.8 or newer.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import gc
+import importlib
+import importlib.machinery
+import io
+import os
+import random
+import signal
+import socket
+import sys
+import time
+import types
+from typing import Any
+
+from worktrial.sandboxes.inside import cell, kernel, messages, root, seccomp
+
+
+def main(control: int, script_folder: str) -> None:
+    """Import what the first message names, say so, and fork a worker for each socket that is sent from then on.
+
+    Returns only in the process that a job became, when its script has ended.
+    """
+    if sys.path[:1] == [""]:  # where an interpreter that was given a script has the folder that it is in
+        sys.path[0] = script_folder
+    source = socket.socket(fileno=control)
+    received = messages.receive(source)
+    if received is None:
+        return
+    _load(received[0]["modules"])
+    messages.send(source, {"ready": True})
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers are nobody's to wait for
+    while True:
+        received = messages.receive(source)
+        if received is None:
+            os._exit(0)
+        answers = received[1][0]
+        if os.fork() == 0:
+            source.detach()
+            break
+        os.close(answers)
+    job = _become_worker(answers)
+    run(job)
+
+
+def _load(modules: list[str]) -> None:
+    """Import modules, as far as that can be done."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception:  # noqa: BLE001, S112 - the environment's code raises what it likes; the script will see it too
+            continue
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    gc.collect()
+    gc.freeze()
+
+
+def _become_worker(answers: int) -> dict[str, Any]:
+    """Enter namespaces of one's own, and have the first process of them see a job through that is forked there.
+
+    Returns in the process that is to be the job, when there is one to do.
+    """
+    job = None
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        kernel.close_others((answers,))
+        kernel.die_with_parent()
+        kernel.new_user_namespace(cell.UID, os.getuid(), os.getgid(), cell.NAMESPACES)
+        first = os.fork()
+        if first:
+            os.close(answers)
+            os.waitpid(first, 0)
+        else:
+            job = _be_first(socket.socket(fileno=answers))
+    finally:
+        if job is None:
+            os._exit(1)
+    return job
+
+
+def _say(answers: socket.socket, said: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):
+        messages.send(answers, said)
+
+
+def _be_first(answers: socket.socket) -> dict[str, Any] | None:
+    """Live as the first process of a worker; in the process that it forks for the job, return with that."""
+    try:
+        kernel.die_with_parent()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)  # which the first process of a pid namespace is not reached by
+        kernel.mount("", "/", "", kernel.REC | kernel.PRIVATE)
+        root.own_views("", masked=True)
+        socket.sethostname("sandbox")
+        kernel.loopback_up()
+        told, tell = messages.pair()
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            answers.detach()
+            tell.detach()
+            return _wait_for_job(told)
+        kernel.set_dumpable(False)
+        told.close()
+        pidfd = kernel.pidfd_open(1)
+        messages.send(answers, {"ready": True}, (pidfd,))
+        os.close(pidfd)
+        received = messages.receive(answers)
+        if received is None:
+            os._exit(0)
+        order, handles = received
+        handles = _furnish(order, handles)
+        cell.join_groups(child, [handles.pop() for _ in range(order["groups"])])
+        kernel.keep_capabilities(kernel.CAP_KILL)
+        messages.send(tell, order, handles)
+        for handle in handles:
+            os.close(handle)
+    except OSError as error:
+        _say(answers, {"error": str(error)})
+        os._exit(1)
+    cell.see_through(child, answers, tell)
+    return None
+
+
+def _furnish(order: dict[str, Any], handles: list[int]) -> list[int]:
+    """Attach the workspace, and mounts that it would hide, and return the handles that are left for the job."""
+    for path in (root.WORKSPACE, root.TMP, root.HOME):
+        kernel.attach(handles[0], path)
+        os.close(handles.pop(0))
+    for mount in order["mounts"]:
+        root.attach_mount(handles[0], mount["path"], mount["writable"])
+        os.close(handles.pop(0))
+    root.hold_read_only(order["read_only"])
+    root.resize_shm(order["shm_mib"])
+    return handles
+
+
+def _wait_for_job(told: socket.socket) -> dict[str, Any] | None:
+    """Drop everything, wait for the job, and take its streams."""
+    kernel.close_others((told.fileno(),))
+    cell.confine(cell.UID)
+    received = messages.receive(told)
+    if received is None:
+        return None
+    order, handles = received
+    cell.place_handles(handles, told).close()
+    cell.set_limits(order["limits"])
+    if order["filtered"]:
+        seccomp.install()
+    kernel.set_dumpable(True)  # as any program that was just started
+    return order
+
+
+def run(job: dict[str, Any]) -> None:
+    """Run the job's script in this process as an interpreter that was just started with it would."""
+    os.environ.clear()
+    os.environ.update(job["env"])
+    os.chdir(root.WORKSPACE)
+    time.tzset()
+    random.seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+    for name in [name for name in sys.modules if name == "worktrial" or name.startswith("worktrial.")]:
+        del sys.modules[name]
+    sys.argv[:] = job["script"]
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv[:] = job["argv"]
+    gc.unfreeze()
+    gc.enable()
+    _execute(job["script"][0])
+
+
+def _execute(path: str) -> None:
+    """Execute a file as `__main__`; what it raises is shown without our part of it."""
+    module = types.ModuleType("__main__")
+    loader = importlib.machinery.SourceFileLoader("__main__", path)
+    module.__dict__.update(__file__=path, __builtins__=builtins, __loader__=loader, __cached__=None)
+    sys.modules["__main__"] = module
+    try:
+        with io.open_code(path) as file:
+            code = compile(file.read(), path, "exec", dont_inherit=True)
+        exec(code, module.__dict__)  # noqa: S102 - that is what it is for
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it ends as the interpreter would have ended it
+        trace = error.__traceback__
+        sys.excepthook(type(error), error, trace.tb_next if trace is not None else None)
+        sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)

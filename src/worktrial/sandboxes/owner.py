@@ -1,0 +1,39 @@
+"""Whose files sandboxes may write: on this machine, a user that is nobody else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from worktrial.sandboxes.inside import identity
+from worktrial.store.files import writing
+
+VARIABLE = "WORKTRIAL_SANDBOX_UID"
+
+
+def sandbox_uid() -> int:
+    """Return the host's user id of sandboxed code: our own, or as root that of `$WORKTRIAL_SANDBOX_UID` or a high one.
+
+    0 where root has no other to give, as in some containers.
+    """
+    asked = os.environ.get(VARIABLE, "")
+    return identity.sandbox_uid(int(asked) if asked.isdigit() else None)
+
+
+def hand_over(path: Path) -> Path:
+    """Make a file, or a folder and all in it, the sandbox's user's, and return it. Only root has to.
+
+    The folder itself comes last and is how one sees that all was handed over. Links are not followed. Raises
+    `StorageError`.
+    """
+    uid = sandbox_uid()
+    if os.geteuid() != 0 or os.lstat(path).st_uid == uid:
+        return path
+    with writing(path):
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            for _, folders, names, handle in os.fwalk(path, topdown=False):
+                for name in (*folders, *names):
+                    os.chown(name, uid, uid, dir_fd=handle, follow_symlinks=False)
+        os.chown(path, uid, uid, follow_symlinks=False)
+    return path
