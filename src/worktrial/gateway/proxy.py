@@ -287,6 +287,8 @@ class Proxy:
         cost = exchange.cost(tokens, estimated=estimated)
         trial = exchange.trial
         try:
+            if exchange.body and not exchange.request_digest:  # refused before it went on
+                exchange.request_digest = trial.recorder.bodies.add(exchange.body, exchange.route.wire.api)
             exchange.response_digest = trial.recorder.bodies.add(b"".join(exchange.answer)) if exchange.answer else ""
             record = exchange.record(cost, tokens, estimated=estimated)
             trial.recorder.end(record)
@@ -294,7 +296,7 @@ class Proxy:
             self.failure = error
             record = exchange.record(cost, tokens, estimated=estimated)
         trial.add(record)
-        if exchange.outcome != "answered" and exchange.request_digest:
+        if exchange.outcome != "answered" and exchange.sent_at is not None:
             trial.failed(exchange.id, exchange.body, exchange.tried)
         if exchange.hold is not None:
             model = exchange.upstream_model

@@ -106,7 +106,7 @@ class Grader:
         return read
 
     async def _with_twins(self, task: Task, graded: Graded, verdict: Verdict) -> Verdict:
-        """Run the task's twins on a solution that passed the tests: one that passes a twin too did not solve anything."""
+        """Run the task's twins on a solution that passed the tests: one that passes a twin too solved nothing."""
         seconds, ran = 0.0, 0
         for seed in sorted({twin.seed for twin in task.twins}):
             twins = tuple(twin for twin in task.twins if twin.seed == seed)

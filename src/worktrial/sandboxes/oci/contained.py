@@ -13,9 +13,10 @@ from worktrial.errors import SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.sandboxes.oci.client import Client
 from worktrial.sandboxes.oci.inside import frames
-from worktrial.sandboxes.process import Capture, end
+from worktrial.sandboxes.process import end
 from worktrial.sandboxes.protocol import Finished
 from worktrial.sandboxes.standby import Watch
+from worktrial.sandboxes.streams import Capture
 
 KEPT_OUTPUT = 512 * 1024
 KEPT_REPORT = 64 * 1024 * 1024

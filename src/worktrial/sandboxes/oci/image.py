@@ -12,7 +12,7 @@ import tarfile
 from pathlib import Path
 
 from worktrial.errors import SandboxError
-from worktrial.sandboxes.namespaces import _ETC, _FILES
+from worktrial.sandboxes.inside.root import ETC, FILES
 from worktrial.sandboxes.oci.client import Client
 from worktrial.store.cache import digest
 
@@ -45,10 +45,10 @@ def _root() -> bytes:
         for name in _LINKS:
             if Path("/", name).is_symlink():
                 _add(archive, name, tarfile.SYMTYPE, link=str(Path("/", name).readlink()))
-        for name, text in sorted(_FILES.items()):
+        for name, text in sorted(FILES.items()):
             _add(archive, f"etc/{name}", tarfile.REGTYPE, text.encode())
         made = {Path("/etc")}
-        for name in _ETC:
+        for name in ETC:
             for parent in reversed(Path("/etc", name).relative_to("/etc").parents):
                 if Path("/etc", parent) not in made:
                     made.add(Path("/etc", parent))
