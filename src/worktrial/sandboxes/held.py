@@ -7,6 +7,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 
+from worktrial.errors import SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes import pageout
@@ -60,24 +61,42 @@ class Held:
 
     @contextlib.contextmanager
     def entrances(self) -> Iterator[list[int]]:
-        """Open the files through which a process enters the group: its id, or 0 for itself, is written to each."""
+        """Open the files through which a process enters the group: its id, or 0 for itself, is written to each.
+
+        Raises `SandboxError` when this was closed.
+        """
         with contextlib.ExitStack() as stack:
             handles = []
             for path in self.group.folders if self.group else ():
-                handle = os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    handle = os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+                except OSError as error:
+                    raise _closed(error) from error
                 stack.callback(os.close, handle)
                 handles.append(handle)
             yield handles
 
     def gauge(self) -> GroupGauge | None:
-        """Return what looks after one command's limits, from before it starts. None: no group does."""
-        return GroupGauge(self, self.group) if self.group and self.group.limits_all else None
+        """Return what looks after one command's limits, from before it starts. None: no group does.
+
+        Raises `SandboxError` when this was closed.
+        """
+        if self.group is None or not self.group.limits_all:
+            return None
+        try:
+            return GroupGauge(self, self.group)
+        except OSError as error:
+            raise _closed(error) from error
 
     async def close(self) -> None:
         """Kill all that is left and let go of the group. Raises `SandboxError`."""
         await self.watch.close()
         if self.group is not None:
             await self.group.close()
+
+
+def _closed(error: OSError) -> SandboxError:
+    return SandboxError("the workspace is closed", cause=str(error))
 
 
 class GroupGauge:
@@ -98,7 +117,10 @@ class GroupGauge:
     def beyond(self, child: Child, bounds: Bounds) -> Ended | None:
         """Return what limit is exceeded now, if one is."""
         self.pid = child.pid
-        used = self._group.usage()
+        try:
+            used = self._group.usage()
+        except OSError:
+            return None  # the workspace is being closed
         if (used.refused_forks or 0) > self._refused:
             return "process_flood" if self._has_its_share(lambda used: used.processes) else None
         if (used.oom_kills or 0) > self._kills or (used.memory_bytes or 0) > bounds.memory_mib * _MIB:
@@ -109,10 +131,13 @@ class GroupGauge:
 
     def ended(self) -> Ended | None:
         """Return the limit that was met meanwhile, if one was: what made a command fail that did."""
-        kills, refused = self._group.events()
-        if kills > self._kills:
-            return "out_of_memory"
-        return "process_flood" if refused > self._refused else None
+        with contextlib.suppress(OSError):
+            kills, refused = self._group.events()
+            if kills > self._kills:
+                return "out_of_memory"
+            if refused > self._refused:
+                return "process_flood"
+        return None
 
     def _has_its_share(self, of: Callable[[Used], int]) -> bool:
         """Say whether the command uses at least as much as the commands that run do on average."""

@@ -92,9 +92,9 @@ class _Mounted:
 
     async def run(self, command: Command) -> Finished:
         """Run a command inside, isolated."""
-        streams = open_streams(report=command.report)
         async with self._held.watch.call():
             gauge = self._held.gauge()
+            streams = open_streams(report=command.report)
             cell = await self._launch(command, streams)
             try:
                 finished = await watch(cell, streams, self._bounds(command), command.stdin, gauge=gauge)
@@ -108,9 +108,9 @@ class _Mounted:
 
     async def start(self, command: Command) -> Process:
         """Start a command that goes on while others run."""
-        streams = open_streams(stderr=True)
         async with self._held.watch.call():
             gauge = self._held.gauge()
+            streams = open_streams(stderr=True)
             cell = await self._launch(command, streams)
             live = Live(cell, streams, self._bounds(command), command.stdin, gauge=gauge)
         self._live.append(live)
