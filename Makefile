@@ -4,7 +4,7 @@ PYTHON ?= $(shell sh tools/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test attacks check bench agents-real lock system clean
+.PHONY: demo test attacks check bench agents-real schema lock system clean
 
 demo: $(VENV)/core system
 	$(BIN)/worktrial demo --out demo
@@ -29,6 +29,11 @@ bench: $(VENV)/dev system
 # Every real agent that can be installed here does a task, each with a line. AGENTS="codex aider" for some of them.
 agents-real: $(VENV)/dev system
 	@$(BIN)/python -m tests.agents.real $(AGENTS)
+
+# The JSON Schema of worktrial.toml, after a change of its shape.
+schema: $(VENV)/dev
+	$(BIN)/python -c "import json; from worktrial.formats.config import Configuration as C; \
+		print(json.dumps(C.model_json_schema(), indent=1))" >src/worktrial/formats/worktrial.schema.json
 
 lock: $(VENV)/dev
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -41,6 +41,28 @@ def contender(spec: str, configured: dict[str, AgentConfig], overrides: dict[str
     return AgentConfig(name=_safe(spec), kind=kind, model=rest or None, **given)
 
 
+VERIFIED = "+verify"
+"""What is added to an agent's name when it is tried once more with the project's checks as tools."""
+
+
+def with_verify(configs: tuple[AgentConfig, ...]) -> tuple[AgentConfig, ...]:
+    """Return the agents, each followed by itself with the project's checks as tools. Controls and programs that take
+    no tools of ours are left alone; raises `UsageError` when nobody is left.
+    """
+    doubled: list[AgentConfig] = []
+    for config in configs:
+        doubled.append(config)
+        if agents.takes_tools(config.kind) and not config.verify:
+            doubled.append(config.model_copy(update={"name": config.name + VERIFIED, "verify": True}))
+    if len(doubled) == len(configs):
+        raise UsageError(
+            "--with-verify has nobody to give tools to",
+            cause=f"these take none: {', '.join(config.name for config in configs)}",
+            hint="it is for basic, ide and the real agents that speak MCP: see worktrial agents",
+        )
+    return tuple(doubled)
+
+
 def _safe(spec: str) -> str:
     """Return a name that can be a folder's."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", spec).strip("-.")[:60] or "agent"

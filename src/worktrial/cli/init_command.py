@@ -14,7 +14,7 @@ from worktrial.cli.output import print_json, talk
 from worktrial.errors import AgentError, RepositoryError, UsageError
 from worktrial.languages import load, names
 from worktrial.store.files import write_text
-from worktrial.store.git import Git, GitError, open_repository
+from worktrial.store.git import GitError, open_repository
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def look(repository: Path) -> Found:
         paths = list(git.tree_files(git.text("rev-parse", "HEAD^{tree}")))
     except GitError as error:
         raise RepositoryError(f"{repository} has no commit", cause=error.cause) from error
-    language, tests = _language(git, paths)
+    language, tests = _language(paths)
     installed = tuple(kind for kind in agents.real_kinds() if _is_installed(kind))
     on_path = dict.fromkeys(kind for program, kind in _PROGRAMS.items() if shutil.which(program))
     return Found(
@@ -108,7 +108,7 @@ def look(repository: Path) -> Found:
     )
 
 
-def _language(git: Git, paths: list[str]) -> tuple[str | None, int]:
+def _language(paths: list[str]) -> tuple[str | None, int]:
     """Return the language with the most files of tests, and how many there are."""
     best: tuple[str | None, int] = (None, 0)
     for name in names():

@@ -12,8 +12,6 @@ from worktrial.formats.run import AgentConfig
 class RunDefaults(Record):
     """The table `[run]`: what `worktrial run` does when the command line does not say."""
 
-    suite: str | None = None
-    """Folder of the suite, from this file's folder."""
     trials: int = Field(default=1, ge=1, le=1000)
     """Attempts per task."""
     jobs: int | None = Field(default=None, ge=1)
