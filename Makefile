@@ -4,7 +4,7 @@ PYTHON ?= $(shell sh tools/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test attacks check bench agents-real schema lock system clean
+.PHONY: demo test attacks check bench soak agents-real schema lock system clean
 
 demo: $(VENV)/core system
 	$(BIN)/worktrial demo --out demo
@@ -25,6 +25,10 @@ check: $(VENV)/dev
 # make bench NAME=mine REPO=PATH
 bench: $(VENV)/dev system
 	@$(BIN)/python -m benchmarks.$(NAME) $(if $(REPO),--repo $(REPO))
+
+# Hundreds of sandboxes in standby at once, ten thousand in a row: what do they leave? About an hour.
+soak: $(VENV)/dev system
+	WORKTRIAL_SOAK=full $(BIN)/pytest tests/sandboxes/test_soak.py
 
 # Every real agent that can be installed here does a task, each with a line. AGENTS="codex aider" for some of them.
 agents-real: $(VENV)/dev system

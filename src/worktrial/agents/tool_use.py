@@ -18,7 +18,8 @@ _BY_NAME: dict[str, ToolKind] = {
     **dict.fromkeys(
         ("grep", "grepsearch", "glob", "globsearch", "search", "searchfiles", "searchfilecontent", "searchcode",
          "codesearch", "codebasesearch", "find", "findfiles", "filesearch", "ripgrep", "findreferences",
-         "gotodefinition", "outline", "findsymbol", "workspacesymbol", "repomap"), "search"),
+         "gotodefinition", "definition", "references", "knowledge", "outline",
+         "findsymbol", "workspacesymbol", "repomap"), "search"),
     **dict.fromkeys(
         ("edit", "write", "multiedit", "replace", "writefile", "editfile", "createfile", "create", "applypatch",
          "applydiff", "patch", "insert", "strreplace", "notebookedit", "deletefile", "movefile", "replaceinfile",

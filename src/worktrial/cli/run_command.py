@@ -85,13 +85,13 @@ def _request(suite: Suite, out: RunDir, configuration: Configuration, given: Map
         raise UsageError(f"the suite has no task {unknown[0]!r}", hint=f"tasks are folders of {suite.path / 'tasks'}")
     if not ids:
         raise FormatError(f"{suite.path} has no tasks", hint="validate it first: worktrial validate SUITE")
-    ids = _without_hollow(suite, out, ids)
+    chosen = _without_hollow(suite, out, [task for task in ids if not given["tasks"] or task in given["tasks"]])
     return RunRequest(
         suite=str(suite.path),
         agents=configs,
         controls=_controls(out, configs, given),
         trials=given["trials"],
-        tasks=tuple(task for task in ids if not given["tasks"] or task in given["tasks"]),
+        tasks=tuple(chosen),
         budget_usd=given["budget"],
         limits=TrialLimits(timeout_s=given["timeout"], steps=given["steps"]),
         gateway=configuration.gateway,
@@ -115,12 +115,12 @@ def _controls(out: RunDir, configs: tuple[AgentConfig, ...], given: Mapping[str,
 def _without_hollow(suite: Suite, out: RunDir, ids: list[str]) -> list[str]:
     """Return the tasks that have a test left to decide by, and say which have not."""
     aside = quarantine(suite, out)
-    for task in aside.tasks:
+    for task in sorted({*aside.tasks}.intersection(ids)):
         talk.print(f"set aside: {task}; all tests that decide it are in quarantine", markup=False, soft_wrap=True)
     left = [task for task in ids if task not in aside.tasks]
     if not left:
         raise FormatError(
-            f"{suite.path} has no task that can be decided",
+            f"{suite.path} has no such task that can be decided",
             cause="all tests that decide are in quarantine: they failed with the landed change",
             hint="validate again: worktrial validate SUITE --thorough",
         )

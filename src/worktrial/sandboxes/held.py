@@ -13,7 +13,7 @@ from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes import pageout
 from worktrial.sandboxes.cgroups import Probe, probe
 from worktrial.sandboxes.groups import Group, Limits
-from worktrial.sandboxes.process import Bounds, Child, Live
+from worktrial.sandboxes.process import Bounds, Child, Gauge, Live, Polling
 from worktrial.sandboxes.protocol import Finished
 from worktrial.sandboxes.standby import GroupSleeper, SignalSleeper, Sleeper, Standby, Watch
 from worktrial.sandboxes.usage import Used, used_by
@@ -76,13 +76,13 @@ class Held:
                 handles.append(handle)
             yield handles
 
-    def gauge(self) -> GroupGauge | None:
-        """Return what looks after one command's limits, from before it starts. None: no group does.
+    def gauge(self) -> Gauge:
+        """Return what looks after one command's limits, from before it starts.
 
         Raises `SandboxError` when this was closed.
         """
         if self.group is None or not self.group.limits_all:
-            return None
+            return PollingGauge(self.watch)
         try:
             return GroupGauge(self, self.group)
         except OSError as error:
@@ -139,10 +139,25 @@ class GroupGauge:
                 return "process_flood"
         return None
 
+    def asleep(self) -> bool:
+        """Say whether the workspace is in standby."""
+        return self._held.watch.asleep
+
     def _has_its_share(self, of: Callable[[Used], int]) -> bool:
         """Say whether the command uses at least as much as the commands that run do on average."""
         all_use = {gauge: of(used_by(gauge.pid)) for gauge in self._held.gauges if gauge.pid}
         return all_use[self] * len(all_use) >= sum(all_use.values())
+
+
+class PollingGauge(Polling):
+    """Tells by what /proc lists, as long as there is anything to see."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def asleep(self) -> bool:
+        """Say whether the workspace is in standby."""
+        return self._watch.asleep
 
 
 class Awake:

@@ -30,6 +30,7 @@ REPORT_FD = "WORKTRIAL_REPORT_FD"
 _KEPT_OUTPUT = 512 * 1024
 _KEPT_REPORT = 64 * 1024 * 1024
 _POLL_S = 0.1
+_POLL_ASLEEP_S = 1.0
 _DRAIN_S = 2.0
 
 
@@ -87,11 +88,16 @@ class Gauge(Protocol):
         """Return the bound that it met while it ran, if it met one: called when it has failed by itself."""
         ...
 
+    def asleep(self) -> bool:
+        """Say whether it is frozen, and needs no looking at."""
+        ...
 
-class _Polling:
+
+class Polling:
     """Adds up what the child and its descendants use, as /proc tells it."""
 
     def beyond(self, child: Child, bounds: Bounds) -> Ended | None:
+        """Look at them now."""
         used = used_by(child.pid)
         if used.processes - child.keepers > bounds.processes:
             return "process_flood"
@@ -100,7 +106,12 @@ class _Polling:
         return "cpu_exhausted" if used.cpu_s >= bounds.cpu_s else None
 
     def ended(self) -> Ended | None:
-        return None  # what happened between two looks cannot be told
+        """Return None: what happened between two looks cannot be told."""
+        return None
+
+    def asleep(self) -> bool:
+        """Return False: nothing freezes it."""
+        return False
 
 
 async def run_process(
@@ -269,7 +280,7 @@ class _Watched:
         self.child = child
         self.bounds = bounds
         self.ask = ask
-        self.gauge = gauge or _Polling()
+        self.gauge = gauge or Polling()
         self.output = Capture(_KEPT_OUTPUT)
         self.passed_on = 0
         """Bytes of output that somebody else has read."""
@@ -295,10 +306,11 @@ class _Watched:
         ended = asyncio.ensure_future(self.child.wait())
         try:
             while not ended.done():
-                await asyncio.wait([ended], timeout=min(_POLL_S, max(0.0, deadline - time.monotonic())))
+                pause_s = _POLL_ASLEEP_S if self.gauge.asleep() else _POLL_S
+                await asyncio.wait([ended], timeout=min(pause_s, max(0.0, deadline - time.monotonic())))
                 if not ended.done() and time.monotonic() >= deadline:
                     self.stop("timeout")
-                elif not ended.done():
+                elif not ended.done() and not self.gauge.asleep():
                     self._check_usage()
             await ended
         finally:

@@ -13,13 +13,13 @@ from typing import Any
 from tests.tools.model_server import Fault, ModelServer, Script, ToolUse, Turn, Usage
 
 from worktrial import agents
-from worktrial.agents.protocol import Budget
 from worktrial.agents.real.install import Receipt, install
 from worktrial.formats.gateway import Api, GatewayConfig, GatewayRecord, PriceConfig, UpstreamConfig
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.trajectory import Trajectory
 from worktrial.formats.trial import Trial
 from worktrial.formats.verdict import Verdict
+from worktrial.gateway.limits import Budget
 from worktrial.gateway.recording import read_trial
 from worktrial.gateway.server import Gateway
 from worktrial.grade.grader import Grader

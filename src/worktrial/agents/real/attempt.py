@@ -76,7 +76,6 @@ class Real:
         heard = self.agent.read(logs)
         ended, cause, detail = ending(finished, metered.requests, metered.stopped)
         used = usage(metered.requests)
-        attempt.budget.charge(used.cost_usd)
         steps = merge(_with_prompt(heard, attempt.prompt), metered.requests)
         counts = Counter(call.function_name for step in steps for call in step.tool_calls or ())
         return Outcome(
