@@ -43,10 +43,10 @@ def failing(*faults: Fault) -> Turn:
     ids=lambda fault: f"{fault.kind}-{fault.status}",
 )
 async def test_what_passes_is_tried_again(bench: Bench, serve: Serve, api: Api, fault: Fault) -> None:
-    """The attempt goes on as if nothing had been, and only the answer counts as a request."""
+    """The attempt goes on as if nothing had been, and only the answer counts as a step; the record has all."""
     server = await serve(failing(fault, fault))
     outcome = await agent(server, api).attempt(await bench.attempt())
-    assert (outcome.ended, outcome.steps, outcome.usage.requests) == ("completed", 1, 1)
+    assert (outcome.ended, outcome.steps, outcome.usage.requests) == ("completed", 1, 3)
     assert len(server.requests) == 3
     assert (bench.logs / "agent.log").read_text().count("request failed") == 2
 

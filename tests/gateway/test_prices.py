@@ -53,7 +53,7 @@ def test_the_public_list_is_reckoned_as_its_library_does(model: str, vendor: str
 def test_rates_are_asked_of_a_process_of_their_own() -> None:
     """And are the same."""
     asked = Asked("claude-sonnet-4-5", "http://127.0.0.1", None, "anthropic")
-    assert look_up(asked) == READ["claude-sonnet-4-5"]
+    assert look_up(asked, 0) == READ["claude-sonnet-4-5"]
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.floats(0, 1000), st.floats(0, 1000))

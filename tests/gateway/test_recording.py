@@ -143,6 +143,7 @@ async def test_the_bodies_are_what_was_sent_and_received(bench: Bench) -> None:
     assert json.loads(bodies[records[0].sent_body]) == bench.server.requests[0].body
 
 
+@pytest.mark.slow
 async def test_killing_the_gateway_loses_no_request(bench: Bench) -> None:
     """A program of its own, killed amid the work of many agents: all that the provider saw is in the record."""
     server = await bench.serve(*(Turn("hi", faults=(Fault("slow", seconds=0.01),), usage=Usage(100, 10)),) * 1)

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from worktrial import agents
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.base import Record
+from worktrial.formats.gateway import GatewayConfig
 from worktrial.formats.run import AgentConfig
 from worktrial.store.files import explain, read_text
 
@@ -47,10 +48,27 @@ def read_config(path: Path | None) -> dict[str, AgentConfig]:
     return found
 
 
+def read_gateway_config(path: Path | None) -> GatewayConfig:
+    """Return the table `[gateway]` of a TOML file; an empty one when none is named and there is none here.
+
+    Raises `FormatError`.
+    """
+    if path is None:
+        path = Path("worktrial.toml")
+        if not path.exists():
+            return GatewayConfig()
+    try:
+        return GatewayConfig.model_validate(tomllib.loads(read_text(path, "configuration")).get("gateway", {}))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise FormatError(f"{path} is not a valid configuration", cause=f"gateway: {explain(error)}") from error
+
+
 class _Configuration(Record):
     """What `worktrial.toml` may hold."""
 
     agents: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    gateway: dict[str, Any] = Field(default_factory=dict)
+    """Read by `read_gateway_config`."""
 
 
 _NAME = re.compile(r"\w[\w.:@+-]{0,79}")

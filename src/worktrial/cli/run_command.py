@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from worktrial.cli.contenders import contender, read_config
+from worktrial.cli.contenders import contender, read_config, read_gateway_config
 from worktrial.cli.grade_command import conclude
 from worktrial.cli.output import talk, warn_of
 from worktrial.cli.progress import same_command
@@ -68,6 +68,7 @@ def _request(suite: Suite, out: RunDir, given: Mapping[str, Any]) -> RunRequest:
         tasks=tuple(task for task in ids if not given["tasks"] or task in given["tasks"]),
         budget_usd=given["budget"],
         limits=TrialLimits(timeout_s=given["timeout"], steps=given["steps"]),
+        gateway=read_gateway_config(given["config"]),
         sandbox=given["sandbox"],
         runtime=given["runtime"],
     )

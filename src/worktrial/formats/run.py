@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from worktrial.formats.base import Record, Timestamp
+from worktrial.formats.gateway import GatewayConfig
 
 
 class TrialLimits(Record):
@@ -92,6 +93,8 @@ class RunRequest(Record):
     """Ids of the tasks, fixed when the run was made."""
     budget_usd: float | None = None
     limits: TrialLimits = Field(default_factory=TrialLimits)
+    gateway: GatewayConfig = Field(default_factory=GatewayConfig)
+    """The model servers, from `[gateway]`. An agent with a `base_url` has one of its own."""
     sandbox: str
     """What was asked: a tier's name, or `auto`."""
     runtime: str | None = None

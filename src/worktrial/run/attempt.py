@@ -9,12 +9,13 @@ from pathlib import Path
 
 from worktrial.agents import CONTROLS, context_file
 from worktrial.agents.context_files import switched
-from worktrial.agents.protocol import Agent, Attempt, Budget, Gateway, Outcome
+from worktrial.agents.protocol import Agent, Attempt, Gateway, Outcome
 from worktrial.errors import EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError
 from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.task import Task
 from worktrial.formats.trial import Timings, Trial
+from worktrial.gateway.limits import Budget
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment, ReadFile
 from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer

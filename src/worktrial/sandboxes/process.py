@@ -315,6 +315,7 @@ class _Watched:
             await ended
         finally:
             ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)  # it lets go of what is closed next
 
     def _check_usage(self) -> None:
         why = self.gauge.beyond(self.child, self.bounds) or (self.ask() if self.ask is not None else None)

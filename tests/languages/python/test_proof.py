@@ -141,7 +141,8 @@ for name in ("test_a" + rewrite.PYC_TAIL, os.path.basename(importlib.util.cache_
 
 
 async def test_the_current_test_is_not_told(run_tests: RunTests) -> None:
-    text = "import os\ndef test_secret():\n    now = os.environ['PYTEST_CURRENT_TEST']\n    assert now.endswith(' (call)')\n"
+    text = "import os\ndef test_secret():\n    now = os.environ['PYTEST_CURRENT_TEST']\n"
+    text += "    assert now.endswith(' (call)')\n"
     text += "    assert 'secret' not in now\n    assert 'test_c' not in now\n"
     report = await run_tests({"test_c.py": text}, TestPlan(files=("test_c.py",)))
     assert report.statuses == {"test_c.py::test_secret": "passed"}, report.output

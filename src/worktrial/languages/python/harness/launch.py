@@ -51,7 +51,7 @@ def main():
     reporter = reporting.Reporter(event, plan, coverage, canary, prover)
     proof.install(prover, targets)
     reporting.hide_current_test(plan["current_test"])
-    seal(witness, report_fd, plan, cwd, {"launch": sys.modules[__name__], "proof": proof, "reporter": reporting})
+    seal(witness, report_fd, plan, cwd, {"proof": proof, "reporter": reporting})
 
     for root in plan["roots"]:
         sys.path.append(os.path.normpath(os.path.join(cwd, root)))
@@ -84,7 +84,10 @@ def seal(witness, report_fd, plan, cwd, ours):
     harmless = {"builtins." + name for name in ("open", "print", "input", "__import__", "breakpoint", "help", "exit",
                 "quit", "copyright", "credits", "license", "_")}  # fmt: skip
     snapshot = witness.take_snapshot(modules, harmless)
-    codes = witness.code_objects(*(thing for module in ours.values() for thing in vars(module).values()))
+    # By its globals: in a fork of a warm interpreter, `__main__` is another module.
+    codes = witness.code_objects(
+        *globals().values(), *(one for module in ours.values() for one in vars(module).values())
+    )
     key = bytes.fromhex(plan.pop("key"))
     witness.seal(report_fd, key, plan["event"], own_codes=codes, snapshot=snapshot, workspace=cwd + "/")
 
