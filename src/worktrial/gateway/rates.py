@@ -76,7 +76,7 @@ _ASKED = TypeAdapter(Asked)
 
 
 @lru_cache(maxsize=256)
-def look_up(asked: Asked, hour: int) -> Rates | None:
+def look_up(asked: Asked, hour: int) -> Rates | None:  # noqa: ARG001 - a new hour is a new question
     """Return the rates, asked of a process of its own; None: the list does not know the model there.
 
     `hour` is the present one, since the epoch: some prices change by it. Where no process can be had the library is
