@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.gateway_peers import MODEL, Client, bodies
+from benchmarks.gateway_peers import KEY, MODEL, Client, bodies
 from worktrial.gateway.recording import read_records
 
 SIZE = 60_000
@@ -172,7 +172,7 @@ def litellm_added(venv: Path, folder: Path, upstream: int, rounds: int) -> float
     config.write_text(json.dumps({"model_list": [{"model_name": MODEL, "litellm_params": model}]}))
     port = 20000 + os.getpid() % 20000
     argv = [str(venv / "bin/litellm"), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
-    env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "LITELLM_MASTER_KEY": KEY}
     with program(*argv, env=env):
         ways = {"direct": (upstream, "/v1/chat/completions"), "litellm": (port, "/v1/chat/completions")}
         for _ in range(120):
