@@ -26,7 +26,7 @@ from worktrial.sandboxes.owner import hand_over
 from worktrial.sandboxes.protocol import Command, Mount
 from worktrial.sandboxes.usage import descendants
 
-_UNSHARE = "unshare --user --map-root-user --mount --pid --fork --net --ipc --uts true".split()
+_UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--net", "--ipc", "--uts", "true"]
 _LIMITS = TrialLimits()
 _TESTS = "def test_one():\n    assert 1 + 1 == 2\n\ndef test_two():\n    assert 'a' in 'abc'\n\ndef test_three(tmp_path):\n    (tmp_path / 'x').write_text('x')\n"
 # Only pytest itself, and not what else happens to be installed beside it here.

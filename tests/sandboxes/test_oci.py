@@ -17,8 +17,8 @@ from tests.sandboxes.daemons import own_dockerd, own_podman_storage, working
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.oci import Oci
 from worktrial.sandboxes.oci.workspace import ContainedWorkspace
-from worktrial.sandboxes.process import descendants
 from worktrial.sandboxes.protocol import Change, Mount, Sandbox
+from worktrial.sandboxes.usage import descendants
 
 pytestmark = pytest.mark.slow
 
