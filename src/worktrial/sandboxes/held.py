@@ -13,7 +13,7 @@ from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes import pageout
 from worktrial.sandboxes.cgroups import Probe, probe
 from worktrial.sandboxes.groups import Group, Limits
-from worktrial.sandboxes.process import Bounds, Child, Gauge, Live, Polling
+from worktrial.sandboxes.process import Bounds, Child, Live, Polling
 from worktrial.sandboxes.protocol import Finished
 from worktrial.sandboxes.standby import GroupSleeper, SignalSleeper, Sleeper, Standby, Watch
 from worktrial.sandboxes.usage import Used, used_by
@@ -76,7 +76,7 @@ class Held:
                 handles.append(handle)
             yield handles
 
-    def gauge(self) -> Gauge:
+    def gauge(self) -> GroupGauge | PollingGauge:
         """Return what looks after one command's limits, from before it starts.
 
         Raises `SandboxError` when this was closed.
@@ -102,40 +102,52 @@ def _closed(error: OSError) -> SandboxError:
 class GroupGauge:
     """Tells by its group whether a command is beyond its limits.
 
-    The group is the whole workspace's. When it is beyond one, that is put down to the commands that use at least their
-    share, which with one command is that one.
+    The group is the whole workspace's. When it is beyond one, that is put down to a command that uses at least its
+    share, which with one command is that one; until it has ended, nothing is put down to others.
     """
 
     def __init__(self, held: Held, group: Group) -> None:
+        self.pid = 0
+        """Of the command's first process, on the host; to be set as soon as it is known."""
+        self.blamed = False
         self._held = held
         self._group = group
-        self._kills, self._refused = group.events()
-        self.pid = 0
-        """Of the command on the host, once it has been looked at."""
+        self._before = group.events()
         held.gauges.add(self)
 
     def beyond(self, child: Child, bounds: Bounds) -> Ended | None:
         """Return what limit is exceeded now, if one is."""
-        self.pid = child.pid
+        if any(gauge.blamed for gauge in self._held.gauges):
+            return None
         try:
             used = self._group.usage()
         except OSError:
             return None  # the workspace is being closed
-        if (used.refused_forks or 0) > self._refused:
-            return "process_flood" if self._has_its_share(lambda used: used.processes) else None
-        if (used.oom_kills or 0) > self._kills or (used.memory_bytes or 0) > bounds.memory_mib * _MIB:
-            return "out_of_memory" if self._has_its_share(lambda used: used.resident_bytes) else None
+        kills, refused = self._before
+        why: Ended | None = None
+        if (used.refused_forks or 0) > refused:
+            why = "process_flood" if self._has_its_share(lambda used: used.processes) else None
+        elif (used.oom_kills or 0) > kills or (used.memory_bytes or 0) > bounds.memory_mib * _MIB:
+            why = "out_of_memory" if self._has_its_share(lambda used: used.resident_bytes) else None
         # The group's time is that of all commands so far: only beyond that is a closer look needed.
-        at_most = used.cpu_s is None or used.cpu_s >= bounds.cpu_s
-        return "cpu_exhausted" if at_most and used_by(child.pid).cpu_s >= bounds.cpu_s else None
+        elif (used.cpu_s is None or used.cpu_s >= bounds.cpu_s) and used_by(child.pid).cpu_s >= bounds.cpu_s:
+            why = "cpu_exhausted"
+        self.blamed = why is not None
+        return why
 
     def ended(self) -> Ended | None:
-        """Return the limit that was met meanwhile, if one was: what made a command fail that did."""
+        """Return the limit that was met meanwhile, if one was: what made a command fail that did.
+
+        It has answered for that, so that others need not.
+        """
+        self._held.gauges.discard(self)
         with contextlib.suppress(OSError):
-            kills, refused = self._group.events()
-            if kills > self._kills:
+            now = self._group.events()
+            for gauge in self._held.gauges:
+                gauge._before = now
+            if now[0] > self._before[0]:
                 return "out_of_memory"
-            if refused > self._refused:
+            if now[1] > self._before[1]:
                 return "process_flood"
         return None
 
@@ -146,13 +158,14 @@ class GroupGauge:
     def _has_its_share(self, of: Callable[[Used], int]) -> bool:
         """Say whether the command uses at least as much as the commands that run do on average."""
         all_use = {gauge: of(used_by(gauge.pid)) for gauge in self._held.gauges if gauge.pid}
-        return all_use[self] * len(all_use) >= sum(all_use.values())
+        return all_use.get(self, 0) * len(all_use) >= sum(all_use.values())
 
 
 class PollingGauge(Polling):
     """Tells by what /proc lists, as long as there is anything to see."""
 
     def __init__(self, watch: Watch) -> None:
+        self.pid = 0
         self._watch = watch
 
     def asleep(self) -> bool:

@@ -96,6 +96,7 @@ class _Mounted:
             gauge = self._held.gauge()
             streams = open_streams(report=command.report)
             cell = await self._launch(command, streams)
+            gauge.pid = cell.pid
             try:
                 finished = await watch(cell, streams, self._bounds(command), command.stdin, gauge=gauge)
             finally:
@@ -112,6 +113,7 @@ class _Mounted:
             gauge = self._held.gauge()
             streams = open_streams(stderr=True)
             cell = await self._launch(command, streams)
+            gauge.pid = cell.pid
             live = Live(cell, streams, self._bounds(command), command.stdin, gauge=gauge)
         self._live.append(live)
         return Awake(live, self._held.watch)

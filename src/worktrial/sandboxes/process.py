@@ -85,7 +85,7 @@ class Gauge(Protocol):
         ...
 
     def ended(self) -> Ended | None:
-        """Return the bound that it met while it ran, if it met one: called when it has failed by itself."""
+        """Return the bound that it met while it ran, if it met one. Called when nothing of it is left."""
         ...
 
     def asleep(self) -> bool:
@@ -329,11 +329,12 @@ class _Watched:
         self.child.kill()
 
     def finished(self, report: bytes, wall_s: float) -> Finished:
+        met = self.gauge.ended()
         code = self.child.returncode if self.ended == "completed" else None
         if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU) and self.bounds.cpu_s < math.inf:
             return Finished("cpu_exhausted", None, self.output.value(), report, wall_s)
-        if code and (why := self.gauge.ended()) is not None:
-            return Finished(why, None, self.output.value(), report, wall_s)
+        if code and met is not None:
+            return Finished(met, None, self.output.value(), report, wall_s)
         return Finished(self.ended, code, self.output.value(), report, wall_s)
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,7 @@ async def tried(
     await server.start()
     try:
         async with gateway_for(server, bench.folder) as gateway:
-            attempt = await bench.attempt(prompt, limits=limits)
-            object.__setattr__(attempt, "gateway", GatewayLink(gateway, {}))
+            attempt = await bench.attempt(prompt, limits=limits, gateway=GatewayLink(gateway, {}))
             return await toy(**more).attempt(attempt), attempt, server
     finally:
         await server.stop()
@@ -154,8 +154,7 @@ async def test_an_agent_that_cannot_reach_its_model_is_told_so(bench: Bench) -> 
     await server.start()
     async with gateway_for(server, bench.folder) as gateway:
         await server.stop()
-        attempt = await bench.attempt("ask")
-        object.__setattr__(attempt, "gateway", GatewayLink(gateway, {}))
+        attempt = await bench.attempt("ask", gateway=GatewayLink(gateway, {}))
         outcome = await toy().attempt(attempt)
     assert outcome.ended == "infrastructure", outcome
     assert outcome.cause in ("model_unreachable", "provider_error")
@@ -168,7 +167,7 @@ async def test_an_agent_that_does_not_ask_its_model_is_told_so(bench: Bench) -> 
 
 
 async def test_without_a_gateway_nothing_is_tried(bench: Bench) -> None:
-    outcome = await toy().attempt(await bench.attempt("ask"))
+    outcome = await toy().attempt(replace(await bench.attempt("ask"), gateway=None))
     assert (outcome.ended, outcome.cause) == ("infrastructure", "no_gateway")
 
 
@@ -179,8 +178,7 @@ async def test_an_agent_that_went_away_is_infrastructure(bench: Bench, tmp_path:
     server = ModelServer([])
     await server.start()
     async with gateway_for(server, bench.folder) as gateway:
-        attempt = await bench.attempt("ask")
-        object.__setattr__(attempt, "gateway", GatewayLink(gateway, {}))
+        attempt = await bench.attempt("ask", gateway=GatewayLink(gateway, {}))
         outcome = await agent.attempt(attempt)
     await server.stop()
     assert (outcome.ended, outcome.cause) == ("infrastructure", "agent_changed")

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from tests.agents.real import scenario
 from tests.agents.real.scenario import KEY, USED, Done
-from tests.tools.model_server import Fault
+from tests.tools import mcp_server
+from tests.tools.model_server import Fault, ToolUse, Turn
 
 from worktrial import agents
 from worktrial.errors import AgentError
+from worktrial.formats.run import McpServer
 from worktrial.sandboxes.protocol import Sandbox
 
 LIGHT = ("claude_code", "gemini_cli", "mini_swe_agent")
@@ -90,4 +92,26 @@ async def test_a_real_agent_gets_over_a_rate_limit(kind: str, suite: Path, sandb
     )
     assert (done.trial.ended, done.verdict.outcome) == ("completed", "solved"), done.trial
     assert [record.outcome for record in done.records].count("rate_limited") == 1
+    _tokens_are_the_servers(done)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_an_mcp_server_is_called_and_one_that_dies_is_no_end(
+    dies: bool, suite: Path, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Its tool's answer is in the trajectory; without it the agent goes on with its own tools."""
+    await _installed("gemini_cli", sandbox)
+    script = tmp_path / "tools" / "mcp_server.py"
+    script.parent.mkdir()
+    script.write_bytes(Path(mcp_server.__file__).read_bytes())
+    server = McpServer(
+        command="/usr/bin/python3", args=(str(script), *(["--die"] if dies else [])), env={"NUMBER": "93"}
+    )
+    config = scenario.config("gemini_cli", mcp={"numbers": server}, mounts=(str(script.parent),))
+    first, *rest = scenario.turns("gemini_cli")
+    asks = Turn(text="The number?", calls=(ToolUse("mcp_numbers_tell_number", {}),), usage=USED)
+    done = await scenario.attempt(config, suite, sandbox, tmp_path, scripts=(first, asks, *rest))
+    assert (done.trial.ended, done.verdict.outcome) == ("completed", "solved"), done.trial
+    told = "the number is 93" in done.trajectory.model_dump_json()
+    assert told is not dies
     _tokens_are_the_servers(done)
