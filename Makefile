@@ -4,13 +4,17 @@ PYTHON ?= $(shell sh tools/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench lock system clean
+.PHONY: demo test attacks check bench soak agents-real schema lock system clean
 
 demo: $(VENV)/core system
 	$(BIN)/worktrial demo --out demo
 
 test: $(VENV)/dev system
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# The attacks on sandboxes and grader alone, on every tier that is present.
+attacks: $(VENV)/dev system
+	$(BIN)/pytest -n 2 --dist loadgroup tests/attacks
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -21,6 +25,19 @@ check: $(VENV)/dev
 # make bench NAME=mine REPO=PATH
 bench: $(VENV)/dev system
 	@$(BIN)/python -m benchmarks.$(NAME) $(if $(REPO),--repo $(REPO))
+
+# Hundreds of sandboxes in standby at once, ten thousand in a row: what do they leave? About an hour.
+soak: $(VENV)/dev system
+	WORKTRIAL_SOAK=full $(BIN)/pytest tests/sandboxes/test_soak.py
+
+# Every real agent that can be installed here does a task, each with a line. AGENTS="codex aider" for some of them.
+agents-real: $(VENV)/dev system
+	@$(BIN)/python -m tests.agents.real $(AGENTS)
+
+# The JSON Schema of worktrial.toml, after a change of its shape.
+schema: $(VENV)/dev
+	$(BIN)/python -c "import json; from worktrial.formats.config import Configuration as C; \
+		print(json.dumps(C.model_json_schema(), indent=1))" >src/worktrial/formats/worktrial.schema.json
 
 lock: $(VENV)/dev
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.gateway_peers import Client, bodies
+from benchmarks.gateway_peers import KEY, MODEL, Client, bodies
 from worktrial.gateway.recording import read_records
 
 SIZE = 60_000
@@ -168,11 +168,11 @@ def litellm_added(venv: Path, folder: Path, upstream: int, rounds: int) -> float
         subprocess.run(["uv", "venv", "-q", "--python", sys.executable, str(venv)], check=True)
         subprocess.run(["uv", "pip", "install", "-q", "-p", str(venv), "litellm[proxy]"], check=True)
     config = folder / "litellm.yaml"
-    model = {"model": "openai/bench", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "x"}
-    config.write_text(json.dumps({"model_list": [{"model_name": "bench", "litellm_params": model}]}))
+    model = {"model": f"openai/{MODEL}", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "x"}
+    config.write_text(json.dumps({"model_list": [{"model_name": MODEL, "litellm_params": model}]}))
     port = 20000 + os.getpid() % 20000
     argv = [str(venv / "bin/litellm"), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
-    env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "LITELLM_MASTER_KEY": KEY}
     with program(*argv, env=env):
         ways = {"direct": (upstream, "/v1/chat/completions"), "litellm": (port, "/v1/chat/completions")}
         for _ in range(120):

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from tests.tools.model_server import ModelServer, Turn
 
-from worktrial.agents.protocol import Attempt, Budget
-from worktrial.formats.run import TrialLimits
+from worktrial.agents.protocol import Attempt, Endpoint, Gateway
+from worktrial.formats.gateway import GatewayConfig
+from worktrial.formats.run import AgentConfig, TrialLimits
+from worktrial.gateway import server as gateway_server
+from worktrial.gateway.configure import for_agents
+from worktrial.gateway.limits import Budget
 from worktrial.languages.protocol import Checks
+from worktrial.run.link import GatewayLink
 from worktrial.sandboxes.protocol import Mount, Sandbox, Workspace
 
 FILES = {
@@ -25,6 +33,25 @@ class Serve(Protocol):
     """Starts a model server on a list of turns."""
 
     async def __call__(self, *turns: Turn, key: str | None = None) -> ModelServer: ...
+
+
+@dataclass(frozen=True)
+class OwnGateway:
+    """Runs a gateway for each attempt, as a run does for all of its own; it charges the attempt's budget."""
+
+    budget: Budget
+
+    @contextlib.asynccontextmanager
+    async def endpoint(self, trial: str, config: AgentConfig, folder: Path) -> AsyncIterator[Endpoint]:
+        settings, tied = for_agents(GatewayConfig(), [config])
+        running = gateway_server.Gateway(settings, budget=self.budget)
+        with tempfile.TemporaryDirectory() as place:
+            await running.start(socket=Path(place) / "gateway.sock")
+            try:
+                async with GatewayLink(running, tied).endpoint(trial, config, folder) as endpoint:
+                    yield endpoint
+            finally:
+                await running.stop()
 
 
 @dataclass
@@ -46,6 +73,7 @@ class Bench:
         files: dict[str, str] | None = None,
         limits: TrialLimits | None = None,
         budget: Budget | None = None,
+        gateway: Gateway | None = None,
         env: dict[str, str] | None = None,
         mounts: tuple[Mount, ...] = (),
         solution: bytes = b"",
@@ -57,6 +85,7 @@ class Bench:
         layer.mkdir(exist_ok=True)
         self.logs.mkdir(exist_ok=True)
         limits = limits or TrialLimits(timeout_s=60)
+        budget = budget or Budget(None)
         workspace = await self.sandbox.open((layer,), limits)
         self.opened.append(workspace)
         return Attempt(
@@ -66,10 +95,11 @@ class Bench:
             env=env or {},
             mounts=mounts,
             limits=limits,
-            budget=budget or Budget(None),
+            budget=budget,
             logs=self.logs,
             checks=Checks(),
             solution=lambda: solution,
+            gateway=OwnGateway(budget) if gateway is None else gateway,
         )
 
     async def read(self, attempt: Attempt, path: str) -> str:

@@ -11,13 +11,16 @@ import pytest
 from tests.agents.bench import Bench, Serve
 from tests.tools.model_server import Fault, ModelServer, ToolUse, Turn, Usage
 
-from worktrial.agents import load
 from worktrial.agents.basic import Basic
 from worktrial.agents.basic.client import Retry
-from worktrial.agents.protocol import Budget
 from worktrial.errors import UsageError
+from worktrial.formats.gateway import GatewayConfig
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.trajectory import Trajectory
+from worktrial.gateway.bodies import read_bodies
+from worktrial.gateway.configure import for_agents
+from worktrial.gateway.limits import Budget
+from worktrial.gateway.server import Gateway
 
 Api = Literal["openai", "anthropic"]
 APIS = pytest.mark.parametrize("api", ["openai", "anthropic"])
@@ -328,25 +331,31 @@ async def test_the_key_is_nowhere_but_in_the_request(
     assert outcome.ended == ("completed" if right else "infrastructure")
     assert KEY in json.dumps(server.requests[0].headers)
     written = repr(outcome) + basic.config.model_dump_json() + "".join(capfd.readouterr())
-    written += "".join(path.read_text() for path in bench.folder.rglob("*") if path.is_file())
+    written += "".join(path.read_bytes().decode("latin-1") for path in bench.folder.rglob("*") if path.is_file())
+    written += "".join(body.decode() for body in read_bodies(bench.folder / "gateway.bodies").values())
     written += (await bench.shell(attempt, "grep -r . . || true")).decode()
     assert KEY not in written
     assert "[key]" in written
 
 
-def test_a_missing_key_is_found_when_the_agent_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before any trial has started, with the variable's name."""
+def test_a_missing_key_is_found_before_any_trial_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the variable's name, when the gateway is set up."""
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     monkeypatch.setenv("BAD_KEY", "sk-\u20ac")
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+
+    def start(**settings: str) -> None:
+        config = AgentConfig.model_validate({"name": "b", "kind": "basic", "model": "m", **settings})
+        Gateway(for_agents(GatewayConfig(), [config])[0])
+
     with pytest.raises(UsageError) as caught:
-        load(AgentConfig(name="b", kind="basic", model="m", key_env="NO_SUCH_KEY"))
+        start(key_env="NO_SUCH_KEY")
     assert "NO_SUCH_KEY" in caught.value.cause
     with pytest.raises(UsageError) as caught:
-        load(AgentConfig(name="b", kind="basic", model="m", api="anthropic"))
+        start(api="anthropic")
     assert "ANTHROPIC_API_KEY" in caught.value.cause
     with pytest.raises(UsageError, match="is no key"):
-        load(AgentConfig(name="b", kind="basic", model="m", key_env="BAD_KEY"))
+        start(key_env="BAD_KEY")
 
 
 @pytest.mark.parametrize(

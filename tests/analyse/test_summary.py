@@ -8,6 +8,7 @@ import pytest
 from tests.report.fakerun import CONTROLS, FakeTrial, Outcomes, agent, control, make_run, make_suite, simple_tasks
 
 from worktrial.agents import CONTROLS as KINDS
+from worktrial.analyse.decision import caveats
 from worktrial.analyse.summary import RunSummary, agents_json, summarise
 from worktrial.errors import FormatError
 from worktrial.formats.run import AgentConfig
@@ -54,6 +55,16 @@ def test_the_figures_of_json_count_trials_and_give_the_rate_of_task_means(tmp_pa
         "infrastructure": 3,
     }
     assert (figures["oracle"]["rate"], figures["nop"]["rate"]) == (1.0, 0.0)
+
+
+def test_a_trial_that_was_tampered_with_counts_as_not_solved_and_is_counted_apart(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, by_trial(FakeTrial(), FakeTrial("tampered", cause="twin_passed")))
+    alpha = summary.agents[0]
+    assert alpha.tampered == 7
+    assert alpha.solved == 1
+    assert alpha.rate is not None
+    assert alpha.rate.trials == 8
+    assert any("tampered" in caveat for caveat in caveats(summary))
 
 
 def test_an_agent_without_a_graded_trial_has_no_rate(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One validated task for all attacks on the grader, and every isolation there is."""
+"""One validated task for all attacks on the grader, and every isolation there is for these and those on sandboxes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.attacks.grading import Target, validated_suite
+from tests.attacks.tiers import docker_of_our_own, opened, podman_of_our_own, sandbox  # noqa: F401
 
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.protocol import Sandbox

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.workshop import START, Link, Repository, Shell
@@ -164,7 +165,7 @@ def test_shares_add_up(cents, people):
 
 
 def test_label(monkeypatch):
-    monkeypatch.setattr(money.Money, "currency", "XYZ", raising=False)
+    monkeypatch.setattr(money, "Money", None)
     assert "EUR 1.50" in label(Money(150, "EUR"))
 
 
@@ -174,8 +175,19 @@ def test_mocked():
     fake.assert_called_once_with("x")
     assert label(Money(100, "EUR"))
 """
-CONFTEST = "import pytest\n\n\n@pytest.fixture\ndef euro():\n    return 'EUR'\n"
+CONFTEST = "import pytest\n\nfrom ledger import money\n\n\n"
+CONFTEST += "@pytest.fixture\ndef euro():\n    return 'EUR' if money else ''\n"
+"""Imports what is tested, as many do: so its code runs before the tests are compiled."""
 SETTINGS = '[tool.pytest.ini_options]\naddopts = "--doctest-modules"\nasyncio_mode = "strict"\n'
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What an agent leaves, and the verdict on it."""
+
+    files: Files
+    cause: str = "tests_failed"
+    outcome: str = "not_solved"
 
 
 class Target:
@@ -225,7 +237,7 @@ class Target:
         )
         limits = TrialLimits(memory_mib=memory_mib, processes=100, disk_mib=64, output_mib=4)
         scratch = self.folder / f"grading-{self._count}.git"
-        return await Grader(self.suite, sandbox, scratch, limits).grade(trial, self.task)
+        return await Grader(self.suite, sandbox, scratch, limits, {}).grade(trial, self.task)
 
     def output(self) -> str:
         """Return what the last test run printed."""

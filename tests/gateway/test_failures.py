@@ -114,7 +114,7 @@ async def test_a_silent_upstream_is_given_up(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("limit", [{"answer_timeout_s": 0.5}, {"max_answer_mib": 0.001}])
-async def test_an_upstream_that_never_ends_is_given_up(bench: Bench, limit: dict[str, float]) -> None:
+async def test_an_upstream_that_never_ends_is_given_up(bench: Bench, limit: dict[str, Any]) -> None:
     """By the time an answer may take as a whole, and by its length."""
     gateway, trial = await bench.trial(Turn("x", faults=(Fault("endless", seconds=30),)), **limit)
     with pytest.raises(aiohttp.ClientError):

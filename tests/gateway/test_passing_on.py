@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from tests.gateway.bench import APIS, HEADERS, KEY, Bench, asking
 from tests.tools.model_server import ToolUse, Turn, Usage
+from yarl import URL
 
 from worktrial.formats.gateway import Api, ModelRoute
 from worktrial.gateway.server import Gateway
@@ -64,7 +65,12 @@ async def test_a_streamed_chat_request_is_made_to_tell_its_usage(bench: Bench) -
     """Agents that do not ask are answered with one chunk more; that the body was changed is recorded."""
     gateway, trial = await bench.trial(TURN)
     path, body = asking("openai_chat", stream=True)
-    for options in ({}, {"stream_options": {}}, {"stream_options": {"include_usage": False, "x": 1}}):
+    choices: tuple[dict[str, Any], ...] = (
+        {},
+        {"stream_options": {}},
+        {"stream_options": {"include_usage": False, "x": 1}},
+    )
+    for options in choices:
         got = await bench.ask(gateway, trial, path, body | options)
         assert b'"usage"' in got.body
     assert [seen.body["stream_options"]["include_usage"] for seen in bench.server.requests] == [True] * 3
@@ -149,7 +155,7 @@ async def test_an_unknown_route_is_an_error_in_the_protocols_shape(
 ) -> None:
     """And goes nowhere."""
     gateway, trial = await bench.trial(TURN)
-    url = aiohttp.client.URL(gateway.url + trial.path + path, encoded=True)
+    url = URL(gateway.url + trial.path + path, encoded=True)
     headers = {"anthropic-version": "1"} if kind == "anthropic" else {}
     async with bench.session.request(
         method, url, data=b"{}" if method == "POST" else None, headers=headers

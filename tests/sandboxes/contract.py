@@ -352,9 +352,9 @@ except OSError:
         if self.holds_read_only:
             assert done.output.endswith(b"test"), done.output
             assert await workspace.read("tests/deep/t.py") == b"test"
-            assert (await workspace.run(shell("cat src/a.py; echo x > tests/deep/t.py; cat tests/deep/t.py"))).output == (
-                b"b\nx\n"
-            )
+            assert (
+                await workspace.run(shell("cat src/a.py; echo x > tests/deep/t.py; cat tests/deep/t.py"))
+            ).output == (b"b\nx\n")
 
     # -- changes, snapshots, forks --
 
@@ -441,7 +441,6 @@ except OSError:
             results.append((done.ended, done.exit_code, done.output, done.report))
         assert results[0][:2] == ("completed", 5), results[0]
         assert results[1] == results[2] == results[0]
-
 
     # -- what is left behind --
 

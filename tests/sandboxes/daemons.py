@@ -17,6 +17,8 @@ from worktrial.errors import SandboxError
 from worktrial.sandboxes.oci import probe
 
 _START_S = 30.0
+USER = 61234
+"""An ordinary user's number, and that of a group that may use our daemon."""
 
 
 @contextlib.contextmanager
@@ -26,11 +28,23 @@ def own_dockerd() -> Iterator[dict[str, str]]:
     It has no bridge and touches no firewall. When we are killed, it is told to end.
     """
     with _folder() as folder:
-        runtimes = {"runsc": {"path": shutil.which("runsc") or "", "runtimeArgs": ["--network=none"]}}
+        runtimes = {
+            "runsc": {"path": shutil.which("runsc") or "", "runtimeArgs": ["--network=none", "--directfs=false"]}
+        }
         (folder / "daemon.json").write_text(json.dumps({"runtimes": runtimes} if shutil.which("runsc") else {}))
         argv = ["setpriv", "--pdeathsig", "TERM", "dockerd", "--config-file", f"{folder}/daemon.json"]
         argv += ["--iptables=false", "--ip6tables=false", "--bridge=none", "--data-root", f"{folder}/data"]
-        argv += ["--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid", "--host", f"unix://{folder}/sock"]
+        folder.chmod(0o711)
+        argv += [
+            "--group",
+            str(USER),
+            "--exec-root",
+            f"{folder}/exec",
+            "--pidfile",
+            f"{folder}/pid",
+            "--host",
+            f"unix://{folder}/sock",
+        ]
         env = {"DOCKER_HOST": f"unix://{folder}/sock"}
         with (folder / "log").open("wb") as log:
             daemon = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)

@@ -12,9 +12,10 @@ import pytest_asyncio
 from tests.e2e.workshop import Link, Repository
 from tests.sandboxes.contract import LIMITS, make, shell
 
+from worktrial.errors import SandboxError
 from worktrial.sandboxes.layers import EPOCH, TreeLayer, change_tree, read_tree, repository_layer, tree_layer
 from worktrial.sandboxes.protocol import Sandbox, Workspace
-from worktrial.sandboxes.select import choose, probe_namespaces
+from worktrial.sandboxes.select import choose
 from worktrial.store.git import Git, objects_dir, open_repository, scratch_repository
 
 FILES: dict[str, str | bytes | Link | None] = {
@@ -58,12 +59,12 @@ def layer(repository: Repository, git: Git) -> TreeLayer:
     return tree_layer(git, repository.git("rev-parse", "HEAD^{tree}"))
 
 
-@pytest.fixture(params=["namespaces", "none"])
+@pytest.fixture(params=["namespaces", "landlock", "none"])
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    probe = probe_namespaces()
-    if request.param == "namespaces" and not probe.works:
-        pytest.skip(f"no namespaces here: {probe.cause}")
-    return choose(request.param)
+    try:
+        return choose(request.param)
+    except SandboxError as error:
+        pytest.skip(f"no {request.param} here: {error.cause}")
 
 
 @pytest_asyncio.fixture

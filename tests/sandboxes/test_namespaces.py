@@ -174,7 +174,7 @@ async def test_an_opening_that_is_cancelled_leaves_nothing_mounted(tmp_path: Pat
         for result in await asyncio.gather(task, return_exceptions=True):
             if not isinstance(result, BaseException):
                 await result.close()
-    folder = (await one.host(["sh", "-c", "cd \"$0/../..\" && pwd", "{workspace}"], env=os.environ)).decode().strip()
+    folder = (await one.host(["sh", "-c", 'cd "$0/../.." && pwd', "{workspace}"], env=os.environ)).decode().strip()
     while (found := await one.host(["ls", folder], env=os.environ)) != b"1\n":
         await asyncio.sleep(0.05)
     mounts = (await one.host(["cat", "/proc/self/mountinfo"], env=os.environ)).decode()

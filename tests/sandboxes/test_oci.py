@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -12,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from tests.sandboxes.contract import LIMITS, Opener, SandboxContract, gone, make, open_files, python, shell, sleepers
-from tests.sandboxes.daemons import own_dockerd, own_podman_storage, working
+from tests.sandboxes.daemons import USER, own_dockerd, own_podman_storage, working
 
 from worktrial.errors import SandboxError
-from worktrial.sandboxes.oci import Oci
+from worktrial.sandboxes.oci import Oci, probe
 from worktrial.sandboxes.oci.workspace import ContainedWorkspace
 from worktrial.sandboxes.protocol import Change, Mount, Sandbox
 from worktrial.sandboxes.usage import descendants
@@ -112,7 +115,7 @@ for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGINT):
         print("sent")
     except PermissionError:
         pass
-for name in ("environ", "mem", "fd/0", "fd/1", "fd/2", "cwd/x", "root/x"):
+for name in ("mem", "fd/0", "fd/1", "fd/2", "cwd/x", "root/x"):
     for mode in (os.O_RDONLY, os.O_WRONLY):
         try:
             print("opened", name, os.open(f"/proc/1/{name}", mode | os.O_NONBLOCK))
@@ -315,6 +318,142 @@ class TestDocker(OciContract):
     @pytest.fixture
     def sandbox(self, docker: None) -> Sandbox:
         return Oci("docker")
+
+
+@pytest.mark.xdist_group("docker")
+class TestGvisor(OciContract):
+    """Containers by docker with gVisor as their runtime, whose processes are none of the host's."""
+
+    @pytest.fixture
+    def sandbox(self, docker: None) -> Sandbox:
+        if shutil.which("runsc") is None:
+            pytest.skip("no gVisor here: runsc is not installed")
+        runtime, cause = working("docker", "runsc")
+        if cause:
+            pytest.skip(f"no gVisor here: {cause}")
+        return Oci("docker", runtime)
+
+    async def test_a_cancelled_command_is_killed(self, opened: Opener) -> None:
+        workspace = await opened()
+        task = asyncio.create_task(workspace.run(shell("while :; do echo >> tick; sleep 0.05; done", 60)))
+        while not [change for change in await workspace.changes() if change.path == "tick"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        before = await workspace.read("tick")
+        await asyncio.sleep(0.5)
+        assert await workspace.read("tick") == before
+
+
+AS_AN_ORDINARY_USER = """
+import asyncio, os
+from pathlib import Path
+from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes.oci import Oci
+from worktrial.sandboxes.protocol import Command, Mount
+
+async def main():
+    layer, out = Path(os.environ["WORKTRIAL_CACHE"], "layer"), Path(os.environ["WORKTRIAL_CACHE"], "out")
+    for folder in (layer, out):
+        folder.mkdir()
+    (layer / "a").write_text("a")
+    workspace = await Oci("docker").open((layer,), TrialLimits())
+    script = f"id -u; echo b >> a; echo x > {out}/f"
+    done = await workspace.run(Command(("sh", "-c", script), 60, mounts=(Mount(out, writable=True),)))
+    assert done.exit_code == 0, done
+    print(done.output.decode().strip(), (out / "f").stat().st_uid)
+    argv = ["sh", "-c", 'cat "$0/a" -; echo c >> "$0/a"', "{workspace}"]
+    print(await workspace.host(argv, env=os.environ, data=b"in"))
+    await workspace.run(Command(("sh", "-c", "echo d >> a"), 60))
+    print(await workspace.read("a"))
+    await workspace.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.xdist_group("docker")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_ordinary_user_who_may_use_the_daemon_gets_the_same(docker: None) -> None:
+    """With the system's Python: root's folders, and so its interpreters, are closed to others."""
+    if not os.environ.get("DOCKER_HOST", "").startswith(f"unix://{tempfile.gettempdir()}/worktrial-oci-"):
+        pytest.skip("the daemon is not ours to let others in")
+    packages = next(path for path in sys.path if path.endswith("site-packages"))
+    source = Path(__file__).parents[2] / "src"
+    cache = Path(tempfile.mkdtemp(prefix="worktrial-user-"))
+    os.chown(cache, USER, USER)
+    env = {"HOME": str(cache), "WORKTRIAL_CACHE": str(cache), "DOCKER_HOST": os.environ["DOCKER_HOST"]}
+    env |= {"PYTHONPATH": f"{source}:{packages}", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+    argv = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "/usr/bin/python3", "-B", "-"]
+    try:
+        done = subprocess.run(
+            argv, input=AS_AN_ORDINARY_USER, env=env, cwd="/", capture_output=True, text=True, check=False
+        )
+    finally:
+        shutil.rmtree(cache)
+    if "No module named" in done.stderr or "Permission denied" in done.stderr.split("\n")[0]:
+        pytest.skip("the system's Python cannot use this environment's packages")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{USER} {USER}", "b'ab\\nin'", "b'ab\\nc\\nd\\n'"]
+
+
+KILLED = """
+import asyncio
+from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes.oci import Oci
+from worktrial.sandboxes.protocol import Command
+
+async def main():
+    workspace = await Oci("docker").open((), TrialLimits())
+    process = await workspace.start(Command(("sh", "-c", "echo up; exec sleep {seconds}"), 600))
+    assert await process.receive() == b"up\\n"
+    print("up", flush=True)
+    await process.wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.xdist_group("docker")
+def test_nothing_runs_on_when_we_are_killed(docker: None) -> None:
+    seconds = f"48.{os.getpid()}"
+    script = KILLED.replace("{seconds}", seconds)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        process.kill()
+    assert asyncio.run(gone(lambda: bool(sleepers(seconds)), 30))
+    asking = ["docker", "ps", "--all", "--quiet", "--filter", "label=worktrial"]
+
+    def left() -> bool:
+        return bool(subprocess.run(asking, capture_output=True, check=True).stdout)
+
+    assert asyncio.run(gone(left, 30))
+
+
+def test_a_tool_that_is_not_there_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = probe("podman")
+    assert (found.works, found.cause) == (False, "podman is not installed")
+    assert "apt-get install" in found.hint
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="docker is not installed")
+def test_a_daemon_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    found = probe("docker")
+    assert not found.works
+    assert "no.sock" in found.cause
+    assert "DOCKER_HOST" in found.hint
+
+
+@pytest.mark.xdist_group("docker")
+def test_a_runtime_that_is_not_there_is_named(docker: None) -> None:
+    found = probe("docker", "no-such-runtime")
+    assert not found.works
+    assert "no-such-runtime" in found.cause
+    assert "runtimes" in found.hint
 
 
 @pytest.mark.xdist_group("podman")

@@ -51,6 +51,11 @@ def context_file(kind: str) -> str:
     return real_agent(kind).context_file if kind in _REAL else "AGENTS.md" if kind == "command" else ""
 
 
+def takes_tools(kind: str) -> bool:
+    """Whether agents of a kind can be given the project's checks as tools."""
+    return kind in ("basic", "ide") or (kind in _REAL and real_agent(kind).mcp)
+
+
 def real_agent(kind: str) -> RealAgent:
     """Return one of these. Raises `UsageError` for another name."""
     if kind not in _REAL:

@@ -12,30 +12,9 @@ from worktrial.agents.metered import Metered
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.trajectory import Trajectory
 from worktrial.formats.trial import ToolUse, TrialEnd, Usage
+from worktrial.gateway.limits import Budget
 from worktrial.languages.protocol import Checks
 from worktrial.sandboxes.protocol import Mount, Workspace
-
-
-class Budget:
-    """The money of a whole run, shared by all of its trials. Unknown costs are not counted, so see `known`."""
-
-    def __init__(self, limit_usd: float | None, spent_usd: float = 0.0) -> None:
-        self.limit_usd = limit_usd
-        self.spent_usd = spent_usd
-        self.known = True
-        """False once a cost was unknown: `spent_usd` is then a lower bound."""
-
-    def charge(self, cost_usd: float | None) -> None:
-        """Add what one request cost; None is unknown."""
-        if cost_usd is None:
-            self.known = False
-        else:
-            self.spent_usd += cost_usd
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether nothing more may be spent."""
-        return self.limit_usd is not None and self.spent_usd >= self.limit_usd
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ _BY_NAME: dict[str, ToolKind] = {
     **dict.fromkeys(
         ("grep", "grepsearch", "glob", "globsearch", "search", "searchfiles", "searchfilecontent", "searchcode",
          "codesearch", "codebasesearch", "find", "findfiles", "filesearch", "ripgrep", "findreferences",
-         "gotodefinition", "outline", "findsymbol", "workspacesymbol", "repomap"), "search"),
+         "gotodefinition", "definition", "references", "knowledge", "outline",
+         "findsymbol", "workspacesymbol", "repomap"), "search"),
     **dict.fromkeys(
         ("edit", "write", "multiedit", "replace", "writefile", "editfile", "createfile", "create", "applypatch",
          "applydiff", "patch", "insert", "strreplace", "notebookedit", "deletefile", "movefile", "replaceinfile",
@@ -36,6 +37,8 @@ _SHELLS = frozenset(
 )  # fmt: skip
 _EDITORS = frozenset(("strreplaceeditor", "strreplacebasededittool", "fileeditor", "texteditor", "editor"))
 """One tool whose argument `command` says what it does."""
+_NO_SERVERS = frozenset(("todo", "web", "google", "memory", "browser", "plan", "task", "save", "tool"))
+"""First words of tools that are about something else than the repository's files."""
 _COMMAND_KEYS = ("command", "cmd", "commands", "script", "code", "input")
 _PRIORITY: tuple[ToolKind, ...] = ("run_test", "validate", "edit", "search", "read", "other")
 """Of a command line that does several things, the first of these counts."""
@@ -62,6 +65,7 @@ _READS = frozenset(
      "diff", "cmp", "hexdump", "xxd", "od", "strings", "jq", "yq", "column", "pwd", "du", "readlink", "realpath",
      "sort", "uniq", "tac", "zcat")
 )  # fmt: skip
+_STREAM_EDITORS = frozenset(("sed", "perl", "awk", "gawk", "ruby"))
 _WRAPPERS = frozenset(
     ("sudo", "env", "time", "nice", "nohup", "stdbuf", "command", "exec", "xargs", "then", "do", "else")
 )
@@ -117,7 +121,7 @@ def kind_of(name: str, arguments: Mapping[str, Any]) -> ToolKind:
         return "read" if asked == "view" else "edit" if isinstance(asked, str) else "other"
     if plain in _SHELLS:
         return command_kind(_command(arguments))
-    return _BY_NAME.get(plain, "other")
+    return _BY_NAME.get(plain) or _behind_a_server(name)
 
 
 def command_kind(command: str) -> ToolKind:
@@ -141,6 +145,15 @@ def tool_use(steps: Iterable[Step]) -> ToolUse | None:
         calls={kind: counts[kind] for kind in reversed(_PRIORITY) if counts[kind]},
         tests_after_last_edit=kinds[last_edit + 1 :].count("run_test"),
     )
+
+
+def _behind_a_server(name: str) -> ToolKind:
+    """Return what a tool is for whose name has its server's before it, one underscore between: `verify_run_tests`."""
+    words = re.split(r"[^A-Za-z0-9]+", name.lower())
+    if words[0] in _NO_SERVERS:
+        return "other"
+    ends = ("".join(words[i:]) for i in range(1, len(words)))
+    return next((_BY_NAME[end] for end in ends if end in _BY_NAME), "other")
 
 
 def _plain(name: str) -> str:
@@ -192,6 +205,8 @@ def _simple_kind(words: list[str]) -> ToolKind:  # noqa: PLR0911 - a table of ca
     if not words:
         return "other"
     program, rest = words[0].rsplit("/", 1)[-1].lower(), words[1:]
+    if program in _STREAM_EDITORS and any(re.match(r"-[a-zA-Z]*i|--in-place", word) for word in rest):
+        return "edit"
     if _INTERPRETER.match(program):
         return _interpreted(program, rest)
     if program in _RUNNERS and (inner := _run_by(program, rest)) is not None:
@@ -205,13 +220,11 @@ def _simple_kind(words: list[str]) -> ToolKind:  # noqa: PLR0911 - a table of ca
     return _by_program(program, rest)
 
 
-def _by_program(program: str, rest: list[str]) -> ToolKind:  # noqa: PLR0911 - a table of cases
+def _by_program(program: str, rest: list[str]) -> ToolKind:
     if program in _TESTS:
         return "run_test"
     if program in _CHECKS:
         return "validate"
-    if program in ("sed", "perl", "awk", "gawk") and any(re.match(r"-[a-zA-Z]*i|--in-place", word) for word in rest):
-        return "edit"
     if program in _EDITS:
         return "validate" if {"--check", "--diff", "-l", "--list-different", "--check-only"} & set(rest) else "edit"
     if program in _SEARCHES:

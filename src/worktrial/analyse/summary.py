@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from worktrial.analyse.paired import Paired
 
 Outcome = Literal["solved", "not_solved", "tampered", "infrastructure", "ungraded", "unfinished"]
-"""*tampered*: not solved, because the result is forged or cannot be. *ungraded*: attempted, but no verdict yet (or the money ran out). *unfinished*: no attempt came to its end.
-Only the first three are in the denominator."""
+"""*tampered*: not solved, because the result is forged or cannot be. *ungraded*: attempted, but no verdict yet (or the
+money ran out). *unfinished*: no attempt came to its end. Only the first three are in the denominator."""
 
 GRADED: tuple[Outcome, ...] = ("solved", "not_solved", "tampered")
 """The outcomes in the denominator."""
@@ -172,7 +172,6 @@ def agents_json(summary: RunSummary) -> dict[str, Any]:
                 "rate": agent.rate.mean if agent.rate else None,
                 "ci95": [agent.rate.low, agent.rate.high] if agent.rate else None,
                 "infrastructure": agent.infrastructure,
-                "control": agent.control,
             }
             for agent in summary.agents
         }
@@ -267,7 +266,10 @@ def _agent(config: AgentConfig, control: bool, rows: list[TrialRow], cost: Cost,
 
 
 def outcomes(rows: list[TrialRow], request: RunRequest) -> Outcomes:
-    """Return one agent's rows as an array of shape (tasks, trials): 1 solved, 0 not solved or tampered, NaN anything else."""
+    """Return one agent's rows as an array of shape (tasks, trials).
+
+    1 is solved, 0 not solved or tampered, NaN anything else.
+    """
     import numpy as np
 
     value = {"solved": 1.0, "not_solved": 0.0, "tampered": 0.0}

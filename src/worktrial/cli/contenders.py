@@ -3,73 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import tomllib
-from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
-
 from worktrial import agents
-from worktrial.errors import FormatError, UsageError
-from worktrial.formats.base import Record
+from worktrial.errors import UsageError
 from worktrial.formats.run import AgentConfig
-from worktrial.store.files import explain, read_text
-
-
-def read_config(path: Path | None) -> dict[str, AgentConfig]:
-    """Return the agents of a `worktrial.toml` by name; of the one in the current folder, if any, when none is named.
-
-    Relative mounts and programs are taken from the file's folder. Raises `FormatError`.
-    """
-    if path is None:
-        path = Path("worktrial.toml")
-        if not path.exists():
-            return {}
-    text = read_text(path, "configuration")
-    where = ""
-    try:
-        tables = _Configuration.model_validate(tomllib.loads(text)).agents
-        found = {}
-        for name, table in tables.items():
-            where = f"agents.{name}: "
-            found[name] = _configured(name, table, path.absolute().parent)
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise FormatError(f"{path} is not a valid configuration", cause=where + explain(error)) from error
-    for name, config in found.items():
-        if not _NAME.fullmatch(config.name):
-            raise FormatError(
-                f"{path} is not a valid configuration",
-                cause=f"agents.{name}: {config.name!r} cannot be the name of an agent",
-                hint="use letters, digits, and . : @ + _ - after the first",
-            )
-    return found
-
-
-class _Configuration(Record):
-    """What `worktrial.toml` may hold."""
-
-    agents: dict[str, dict[str, Any]] = Field(default_factory=dict)
-
-
-_NAME = re.compile(r"\w[\w.:@+-]{0,79}")
-"""Names of agents are names of folders."""
-
-
-def _configured(name: str, table: dict[str, Any], folder: Path) -> AgentConfig:
-    settings = {"name": name, "kind": name, **table}
-    if isinstance(mounts := settings.get("mounts"), list):
-        settings["mounts"] = [
-            str(folder / os.path.expanduser(mount)) if isinstance(mount, str) else mount  # noqa: PTH111 - never raises
-            for mount in mounts
-        ]
-    if isinstance(context := settings.get("context"), str) and context not in ("keep", "none"):
-        settings["context"] = str(folder / os.path.expanduser(context))  # noqa: PTH111 - never raises
-    command = settings.get("command")
-    if isinstance(command, list) and command and str(command[0]).startswith(("./", "../")):
-        settings["command"] = [str((folder / command[0]).resolve()), *command[1:]]
-    return AgentConfig.model_validate(settings)
 
 
 def contender(spec: str, configured: dict[str, AgentConfig], overrides: dict[str, Any]) -> AgentConfig:
@@ -100,6 +39,28 @@ def contender(spec: str, configured: dict[str, AgentConfig], overrides: dict[str
         else {}
     )
     return AgentConfig(name=_safe(spec), kind=kind, model=rest or None, **given)
+
+
+VERIFIED = "+verify"
+"""What is added to an agent's name when it is tried once more with the project's checks as tools."""
+
+
+def with_verify(configs: tuple[AgentConfig, ...]) -> tuple[AgentConfig, ...]:
+    """Return the agents, each followed by itself with the project's checks as tools. Controls and programs that take
+    no tools of ours are left alone; raises `UsageError` when nobody is left.
+    """
+    doubled: list[AgentConfig] = []
+    for config in configs:
+        doubled.append(config)
+        if agents.takes_tools(config.kind) and not config.verify:
+            doubled.append(config.model_copy(update={"name": config.name + VERIFIED, "verify": True}))
+    if len(doubled) == len(configs):
+        raise UsageError(
+            "--with-verify has nobody to give tools to",
+            cause=f"these take none: {', '.join(config.name for config in configs)}",
+            hint="it is for basic, ide and the real agents that speak MCP: see worktrial agents",
+        )
+    return tuple(doubled)
 
 
 def _safe(spec: str) -> str:

@@ -8,25 +8,24 @@ import hmac
 import re
 import secrets
 import signal
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
+from worktrial.cli.configuration import read_configuration
 from worktrial.cli.output import print_json, talk
-from worktrial.errors import FormatError, UsageError
-from worktrial.formats.gateway import GatewayConfig, GatewayRecord
+from worktrial.errors import UsageError
+from worktrial.formats.gateway import GatewayRecord
 from worktrial.gateway.configure import vendor_upstreams
 from worktrial.gateway.limits import Budget
 from worktrial.gateway.recording import RECORDS, read_records
 from worktrial.gateway.reliability import reliability
 from worktrial.gateway.server import Gateway, OpenTrial
 from worktrial.gateway.trials import side_requests
-from worktrial.store.files import explain, read_text, writing
+from worktrial.store.files import writing
 
 _TRIAL = re.compile(r"\w[\w.:@+-]*/\w[\w.:@+-]*/\d+")
 _SECRET = ".gateway-secret"  # noqa: S105 - a file's name
@@ -42,7 +41,7 @@ def run(given: Mapping[str, Any]) -> int:
     for trial in given["trials"]:
         if not _TRIAL.fullmatch(trial):
             raise UsageError(f"{trial!r} names no trial", hint="a trial is AGENT/TASK/N, e.g. codex/fix-it/1")
-    config = read_gateway_config(given["config"])
+    config = read_configuration(given["config"]).gateway
     if given["replay"] is None and not config.upstreams:
         config = config.model_copy(update={"upstreams": vendor_upstreams()})
         if not config.upstreams:
@@ -54,21 +53,6 @@ def run(given: Mapping[str, Any]) -> int:
     asyncio.run(_serve(Gateway(config, budget=budget, replay=given["replay"]), given))
     _conclude(given["out"], as_json=given["as_json"])
     return 0
-
-
-def read_gateway_config(path: Path | None) -> GatewayConfig:
-    """Return the table `[gateway]` of a TOML file; an empty one when none is named and there is none here.
-
-    Raises `FormatError`.
-    """
-    if path is None:
-        path = Path("worktrial.toml")
-        if not path.exists():
-            return GatewayConfig()
-    try:
-        return GatewayConfig.model_validate(tomllib.loads(read_text(path, "configuration")).get("gateway", {}))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise FormatError(f"{path} is not a valid configuration", cause=f"gateway: {explain(error)}") from error
 
 
 async def _serve(gateway: Gateway, given: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from worktrial import agents
 from worktrial.cli.controls import print_faults
 from worktrial.cli.output import print_json, talk
 from worktrial.cli.progress import working
+from worktrial.cli.verified import print_verified
 from worktrial.errors import first_error
 from worktrial.formats.base import now
 from worktrial.formats.journal import JournalEntry
@@ -74,5 +75,6 @@ def conclude(run: RunDir, *, as_json: bool) -> None:
         role = " (control)" if agent.control else ""
         talk.print(f"{agent.name}{role}: solved {said}{forged}", markup=False)
     faults = print_faults(run, summary)
+    verified = print_verified(summary)
     if as_json:
-        print_json({**agents_json(summary), **faults})
+        print_json({**agents_json(summary), **faults, **verified})

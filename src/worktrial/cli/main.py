@@ -13,6 +13,7 @@ import click
 from worktrial.errors import WorktrialError
 
 _COMMANDS = {
+    "init": "Write a worktrial.toml for the agents and keys that are here.",
     "mine": "Find candidate tasks in a repository's history.",
     "validate": "Prove candidates by running their tests before and after.",
     "run": "Let agents attempt the tasks of a suite, and grade them.",

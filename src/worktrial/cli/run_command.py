@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any
 
-from worktrial.cli.contenders import contender, read_config
+from worktrial.cli.configuration import NAME, configured_agents, read_configuration
+from worktrial.cli.contenders import contender, with_verify
 from worktrial.cli.grade_command import conclude
 from worktrial.cli.output import talk, warn_of
 from worktrial.cli.progress import same_command
 from worktrial.cli.session import Campaign, check_names
 from worktrial.errors import FormatError, UsageError
+from worktrial.formats.config import Configuration, RunDefaults
 from worktrial.formats.run import AgentConfig, RunRequest, TrialLimits
 from worktrial.run.plan import controls_for, quarantine
 from worktrial.sandboxes.select import choose
@@ -23,7 +26,9 @@ def run(given: Mapping[str, Any]) -> int:
     """Run what the options ask for and return the exit code: 0 done, 3 trials left, 130 stopped."""
     suite = Suite.open(given["suite"])
     out = RunDir(given["out"])
-    request = _request(suite, out, given)
+    configuration = read_configuration(given["config"])
+    given = {**given, **_settled(given, configuration.run)}
+    request = _request(suite, out, configuration, given)
     if given["dry_run"]:
         from worktrial.cli.dry_run import dry_run
 
@@ -49,25 +54,48 @@ def run(given: Mapping[str, Any]) -> int:
     return 0
 
 
-def _request(suite: Suite, out: RunDir, given: Mapping[str, Any]) -> RunRequest:
-    configured = read_config(given["config"])
+def _settled(given: Mapping[str, Any], defaults: RunDefaults) -> dict[str, Any]:
+    """Return the settings that both the command line and `[run]` can give: the command line goes first."""
+    settings = {
+        "trials": defaults.trials,
+        "jobs": defaults.jobs or os.cpu_count() or 1,
+        "budget": defaults.budget_usd,
+        "timeout": defaults.timeout_s,
+        "steps": defaults.steps,
+        "sandbox": defaults.sandbox,
+        "runtime": defaults.runtime,
+    }
+    return {name: default if given[name] is None else given[name] for name, default in settings.items()}
+
+
+def _request(suite: Suite, out: RunDir, configuration: Configuration, given: Mapping[str, Any]) -> RunRequest:
+    configured = configured_agents(configuration)
     overrides = {name: given[name] for name in ("base_url", "api", "key_env")}
-    configs = tuple(contender(spec, configured, overrides) for spec in given["specs"])
+    configs = tuple(contender(spec, configured, overrides) for spec in given["specs"] or configured)
+    if not configs:
+        raise UsageError(
+            "no agent was named",
+            hint=f"give --agent NAME, or describe agents in {NAME}: worktrial init writes one",
+        )
+    if given["with_verify"]:
+        configs = with_verify(configs)
     check_names(configs)
     ids = suite.task_ids()
     if unknown := sorted(set(given["tasks"]) - set(ids)):
         raise UsageError(f"the suite has no task {unknown[0]!r}", hint=f"tasks are folders of {suite.path / 'tasks'}")
     if not ids:
         raise FormatError(f"{suite.path} has no tasks", hint="validate it first: worktrial validate SUITE")
-    ids = _without_hollow(suite, out, ids)
+    chosen = _without_hollow(suite, out, [task for task in ids if not given["tasks"] or task in given["tasks"]])
     return RunRequest(
         suite=str(suite.path),
         agents=configs,
         controls=_controls(out, configs, given),
         trials=given["trials"],
-        tasks=tuple(task for task in ids if not given["tasks"] or task in given["tasks"]),
+        tasks=tuple(chosen),
         budget_usd=given["budget"],
         limits=TrialLimits(timeout_s=given["timeout"], steps=given["steps"]),
+        gateway=configuration.gateway,
+        replay=None if given["replay"] is None else str(RunDir.open(given["replay"]).path),
         sandbox=given["sandbox"],
         runtime=given["runtime"],
     )
@@ -88,12 +116,12 @@ def _controls(out: RunDir, configs: tuple[AgentConfig, ...], given: Mapping[str,
 def _without_hollow(suite: Suite, out: RunDir, ids: list[str]) -> list[str]:
     """Return the tasks that have a test left to decide by, and say which have not."""
     aside = quarantine(suite, out)
-    for task in aside.tasks:
+    for task in sorted({*aside.tasks}.intersection(ids)):
         talk.print(f"set aside: {task}; all tests that decide it are in quarantine", markup=False, soft_wrap=True)
     left = [task for task in ids if task not in aside.tasks]
     if not left:
         raise FormatError(
-            f"{suite.path} has no task that can be decided",
+            f"{suite.path} has no such task that can be decided",
             cause="all tests that decide are in quarantine: they failed with the landed change",
             hint="validate again: worktrial validate SUITE --thorough",
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections import Counter
 from collections.abc import Sequence
 
 from worktrial import agents
-from worktrial.agents.prices import price_known
-from worktrial.agents.protocol import Budget
 from worktrial.agents.real.attempt import Real
 from worktrial.cli.controls import enter_oracles
 from worktrial.cli.output import print_funnel, talk
@@ -26,8 +25,10 @@ from worktrial.formats.journal import JournalEntry
 from worktrial.formats.run import AgentConfig, RunRequest
 from worktrial.formats.trial import Trial
 from worktrial.formats.verdict import Verdict
+from worktrial.gateway.limits import Budget
 from worktrial.grade.grader import Grader
 from worktrial.run.attempt import Attempts
+from worktrial.run.link import gateway_for, spent
 from worktrial.run.plan import in_order, is_finished, make_lock, quarantine, start_or_resume
 from worktrial.run.schedule import Crew, Progress, Stop, work_off
 from worktrial.sandboxes.protocol import Sandbox
@@ -134,7 +135,6 @@ class Campaign:
     async def work(self, *, retry_infrastructure: bool = False) -> Progress:
         """Do all trials that are not done. Raises `UsageError` when the request does not fit what is there."""
         loaded = {config.name: (agents.load(config), config) for config in self._request.everyone()}
-        check_budget(self._request)
         aside = quarantine(self._suite, self._run)
         versions = {name: agent.version for name, (agent, _) in loaded.items() if isinstance(agent, Real)}
         lock = make_lock(self._suite, self._sandbox, aside, versions)
@@ -142,17 +142,17 @@ class Campaign:
         note_run(self._run)
         self._note("resumed" if resumed else "started")
         trials = in_order(self._run.trial_dirs())
-        budget = Budget(self._request.budget_usd, _spent(trials))
+        budget = Budget(self._request.budget_usd, spent(folder for trial in trials for folder in trial.folders()))
         finished = sum(is_finished(trial, retry_infrastructure=retry_infrastructure) for trial in trials)
         if finished:
             talk.print(f"{finished} of {len(trials)} trials are done already", markup=False)
         loop = asyncio.get_running_loop()
-        with (
-            scratch_folder() as scratch,
-            working("Running", len(trials), finished) as work,
-        ):
+        async with contextlib.AsyncExitStack() as stack:
+            scratch = stack.enter_context(scratch_folder())
+            gateway = await stack.enter_async_context(gateway_for(self._request, budget, scratch))
+            work = stack.enter_context(working("Running", len(trials), finished))
             limits = self._request.limits
-            attempts = Attempts(self._suite, self._sandbox, scratch / "attempts.git", limits, budget)
+            attempts = Attempts(self._suite, self._sandbox, scratch / "attempts.git", limits, budget, gateway=gateway)
             grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits, aside.tests)
             tasks = {task: self._suite.task(task) for task in self._request.tasks}
             await require_proofs(self._suite, self._sandbox, tasks.values(), scratch / "proofs.git", self._jobs)
@@ -172,7 +172,7 @@ class Campaign:
                 )
             finally:
                 loop.remove_signal_handler(signal.SIGINT)
-                print_moves(*enter_oracles(self._suite, self._run))
+        print_moves(*enter_oracles(self._suite, self._run))
         self._note("drained" if progress.left else "finished")
         return progress
 
@@ -214,25 +214,6 @@ class Campaign:
 
 
 _MARKS = {"solved": "✓", "not_solved": "✗", "tampered": "⚠", "infrastructure": "!"}
-
-
-def _spent(trials: Sequence[TrialDir]) -> float:
-    """Return what all attempts cost as far as it is known, those that were set aside included."""
-    costs = (trial.usage.cost_usd for trial_dir in trials for trial in trial_dir.attempts())
-    return sum(cost for cost in costs if cost is not None)
-
-
-def check_budget(request: RunRequest) -> None:
-    """Raise `UsageError` when a budget was given that could not be kept: an agent whose price nobody knows."""
-    if request.budget_usd is None:
-        return
-    for config in request.agents:
-        if config.kind == "basic" and not price_known(config):
-            raise UsageError(
-                "the budget could not be kept",
-                cause=f"no price is known for model {config.model!r} of agent {config.name!r}",
-                hint="give input_usd_per_mtok and output_usd_per_mtok for it in worktrial.toml, or no --budget",
-            )
 
 
 def check_names(configs: Sequence[AgentConfig]) -> None:

@@ -68,7 +68,8 @@ async def prove_no_leaks(
     try:
         search = _Search(workspace, language, environment)
         asked = wanted.sought()
-        near = _Answer(await search.ask("near", tree=secret.base_tree, sources=wanted.sources, pieces=list(asked)))
+        question = {"tree": secret.base_tree, "sources": wanted.sources, "changed": sorted(wanted.files)}
+        near = _Answer(await search.ask("near", pieces=list(asked), context=sorted(wanted.context()), **question))
         # What a file of the base says already is no secret.
         tracked = await asyncio.to_thread(git.tree_files, secret.base_tree)
         wanted.forget({hit.piece for hit in near.hits if hit.path in tracked and not hit.inside})
@@ -80,8 +81,8 @@ async def prove_no_leaks(
         far = _Answer(await search.ask("far", pieces=sorted(common)) if wanted.is_copy(common) else [])
     finally:
         await workspace.close()
-    findings = [*near.structure, *_findings(near, sought, bool)]
-    findings += _findings(far, sought, wanted.is_copy)
+    findings = [*near.structure, *_findings(near.hits, sought, bool)]
+    findings += _findings([*near.beside, *far.hits], sought, wanted.is_copy)
     if len(findings) > _MOST_FINDINGS:
         findings[_MOST_FINDINGS:] = [Leak(path="…", what=f"{len(findings) - _MOST_FINDINGS} more")]
     return LeakProof(
@@ -171,7 +172,10 @@ class _Answer:
 
     def __init__(self, records: Sequence[dict[str, Any]]) -> None:
         self._records = records
-        self.hits = [_Hit(one["hit"], one["path"], one["inside"]) for one in records if "hit" in one]
+        hits = [(_Hit(one["hit"], one["path"], one["inside"]), "beside" in one) for one in records if "hit" in one]
+        self.hits = [hit for hit, beside in hits if not beside]
+        self.beside = [hit for hit, beside in hits if beside]
+        """Among packages that are not of the environment."""
         self.summary: dict[str, Any] = next((record for record in records if "counts" in record), {})
 
     @property
@@ -189,10 +193,10 @@ class _Answer:
                 wanted.bodies.update(record["bodies"])
 
 
-def _findings(answer: _Answer, sought: Mapping[str, str], counts: Callable[[set[str]], bool]) -> list[Leak]:
+def _findings(hits: Iterable[_Hit], sought: Mapping[str, str], counts: Callable[[set[str]], bool]) -> list[Leak]:
     """Return a finding for each file that has a piece that is sought, if what it has `counts`."""
     by_file: dict[str, list[str]] = {}
-    for hit in answer.hits:
+    for hit in hits:
         by_file.setdefault(hit.path + hit.inside, []).append(hit.piece)
     found = []
     for path, pieces in sorted(by_file.items()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 from worktrial.curate.bench import Bench
 from worktrial.curate.classify import Classes, classify, judge, may_decide
@@ -106,7 +107,8 @@ async def _run(
             return decision.model_copy(update=refusal(proof))
         bench.suite.write_leak_proof(candidate.id, proof)
         twins = await find_twins(bench, candidate, environment, classes.expected(), timeout_s)
-        await asyncio.to_thread(_write_task, bench, candidate, recipe, classes, by_state["solution"], twins)
+        write = functools.partial(_write_task, solution=by_state["solution"], twins=twins)
+        await asyncio.to_thread(write, bench, candidate, recipe, classes)
     return decision
 
 
@@ -139,6 +141,7 @@ def _write_task(
     candidate: Candidate,
     recipe: Environment,
     classes: Classes,
+    *,
     solution: list[TestRun],
     twins: tuple[Twin, ...],
 ) -> None:

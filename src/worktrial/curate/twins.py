@@ -1,4 +1,4 @@
-"""Finding a task's twins: changed copies of its tests that the validated solution fails, every time, by an assertion."""
+"""Finding a task's twins: changed copies of its tests that the validated solution fails every time, by an assertion."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def find_twins(
         files = await asyncio.to_thread(_changed, bench, candidate, by_file, seed)
         fresh = {path: twin for path, twin in files.items() if _digest(twin) not in {one.sha256 for one in found}}
         if fresh:
-            found += await _hold(bench, candidate, environment, fresh, seed, timeout_s)
+            found += await _hold(bench, candidate, environment, fresh, seed=seed, timeout_s=timeout_s)
     return tuple(found)
 
 
@@ -54,6 +54,7 @@ async def _hold(
     candidate: Candidate,
     environment: BuiltEnvironment,
     files: Mapping[str, TwinFile],
+    *,
     seed: int,
     timeout_s: float,
 ) -> list[Twin]:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from worktrial.formats.base import Record, Timestamp
+from worktrial.formats.gateway import GatewayConfig
 
 
 class TrialLimits(Record):
@@ -68,6 +69,8 @@ class AgentConfig(Record):
     (`none`), or the path of a file to have in their place."""
     mcp: dict[str, McpServer] = Field(default_factory=dict)
     """MCP servers by name, for real agents that take them."""
+    verify: bool = False
+    """Whether it is given the project's own checks as tools: built in for ours, by MCP for real agents."""
     max_output_tokens: int = 8192
     """Asked of the model per request."""
     temperature: float | None = None
@@ -92,6 +95,10 @@ class RunRequest(Record):
     """Ids of the tasks, fixed when the run was made."""
     budget_usd: float | None = None
     limits: TrialLimits = Field(default_factory=TrialLimits)
+    gateway: GatewayConfig = Field(default_factory=GatewayConfig)
+    """The model servers, from `[gateway]`. An agent with a `base_url` has one of its own."""
+    replay: str | None = None
+    """Absolute path of the run whose record answers in the place of models; None: models are asked."""
     sandbox: str
     """What was asked: a tier's name, or `auto`."""
     runtime: str | None = None

@@ -10,7 +10,9 @@ from worktrial.formats.gateway import Api, GatewayConfig, PriceConfig, UpstreamC
 from worktrial.formats.run import AgentConfig
 
 _OPENAI: tuple[Api, ...] = ("openai_chat", "openai_responses")
-_APIS: Mapping[str, tuple[Api, ...]] = {"openai": _OPENAI, "anthropic": ("anthropic_messages",)}
+_ALL: tuple[Api, ...] = (*_OPENAI, "anthropic_messages", "gemini")
+_VENDOR_OF = {"claude_code": "anthropic", "codex": "openai", "gemini_cli": "gemini"}
+"""Whose protocol agents speak that speak only one; all others say it in `api`."""
 _VENDORS = {
     "openai": UpstreamConfig(base_url="https://api.openai.com/v1", apis=_OPENAI, key_env="OPENAI_API_KEY"),
     "anthropic": UpstreamConfig(
@@ -32,25 +34,33 @@ def for_agents(base: GatewayConfig, agents: Iterable[AgentConfig]) -> tuple[Gate
     """Return a gateway's configuration for some agents, and the upstream that each is tied to, by the agent's name.
 
     An agent that names a `base_url` or a `key_env` has a server of its own. All others use what is configured, and the
-    vendors' own servers where a key is there. Raises `UsageError` for prices that contradict.
+    vendors' own servers where a key is there. Raises `UsageError` for an agent that
+    nobody serves, or with prices that contradict.
     """
     upstreams = {**base.upstreams}
-    for name, vendor in vendor_upstreams().items():
-        if not any(set(vendor.apis) & set(one.apis) for one in base.upstreams.values()):
-            upstreams.setdefault(name, vendor)
+    for name, own_server in vendor_upstreams().items():
+        if not any(set(own_server.apis) & set(one.apis) for one in base.upstreams.values()):
+            upstreams.setdefault(name, own_server)
     tied = {}
     prices = dict(base.prices)
     for agent in agents:
-        own = _own_prices(agent)
+        own = own_prices(agent)
+        vendor = _VENDORS[_VENDOR_OF.get(agent.kind, agent.api)]
         if agent.base_url is None and agent.key_env is None:
             if own is not None and agent.model is not None:
                 prices.setdefault(agent.model, own)
+            if not any(set(vendor.apis) & set(one.apis) for one in upstreams.values()):
+                raise UsageError(
+                    f"agent {agent.name} has no key",
+                    cause=f"the environment variable {vendor.key_env} is not set",
+                    hint=f"export {vendor.key_env}=…, or write [gateway.upstreams.NAME] into worktrial.toml",
+                )
             continue
         name = f"agent {agent.name}"
         tied[agent.name] = name
         upstreams[name] = UpstreamConfig(
-            base_url=agent.base_url or _VENDORS[agent.api].base_url,
-            apis=_APIS[agent.api],
+            base_url=agent.base_url or vendor.base_url,
+            apis=_ALL if agent.base_url else vendor.apis,
             # The vendor's usual variable is not read for another address: a key must not go to a server by accident.
             key_env=agent.key_env,
             prices={} if own is None else {"*": own},
@@ -58,7 +68,8 @@ def for_agents(base: GatewayConfig, agents: Iterable[AgentConfig]) -> tuple[Gate
     return base.model_copy(update={"upstreams": upstreams, "prices": prices}), tied
 
 
-def _own_prices(agent: AgentConfig) -> PriceConfig | None:
+def own_prices(agent: AgentConfig) -> PriceConfig | None:
+    """Return the price an agent is configured with. Raises `UsageError` for half of one, or a negative one."""
     given = (agent.input_usd_per_mtok, agent.output_usd_per_mtok)
     if (given[0] is None) != (given[1] is None):
         raise UsageError(

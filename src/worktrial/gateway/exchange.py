@@ -77,6 +77,8 @@ class Exchange:
     request_digest: str = ""
     sent_digest: str = ""
     response_digest: str = ""
+    passed_on: bool = False
+    """Whether the agent has the whole answer."""
     recorded: GatewayRecord | None = None
     """What it is answered from, in a replay."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
 from worktrial.formats.gateway import PriceConfig, Source
 from worktrial.gateway.rates import Asked, Rates, look_up
@@ -35,7 +36,7 @@ class Prices:
         told by the address and, where that is of nobody known, as `vendor`, whose protocol it is: a gateway in front
         of the vendor. A model of anybody else may be self-hosted there, so its price is unknown."""
         self._own = own
-        self._base_url = base_url
+        self._base_url = "" if _is_ones_own(base_url) else base_url
         self._provider = provider
         self._vendor = vendor
         self._listed: dict[str, tuple[Rates | None, int]] = {}
@@ -44,7 +45,7 @@ class Prices:
     async def prepare(self, model: str) -> None:
         """Read what the public list says of a model, if it is needed and was not read yet: 0.5 s, in a thread."""
         if not self._is_read(model) and self._own_price(model) is None:
-            self._listed[model] = (await asyncio.to_thread(look_up, self._asked(model)), _hour())
+            self._listed[model] = (await asyncio.to_thread(look_up, self._asked(model), _hour()), _hour())
 
     def cost(
         self, model: str, tokens: Tokens | None, *, estimated: bool = False, reported: float | None = None
@@ -57,7 +58,7 @@ class Prices:
         if own is not None:
             return Cost(_own_cost(own, tokens), source, "own")
         if not self._is_read(model):
-            self._listed[model] = (look_up(self._asked(model)), _hour())
+            self._listed[model] = (look_up(self._asked(model), _hour()), _hour())
         rates = self._listed[model][0]
         if rates is not None:
             return Cost(rates.cost_usd(tokens), source, price_list())
@@ -79,6 +80,12 @@ class Prices:
 
     def _asked(self, model: str) -> Asked:
         return Asked(model, self._base_url, self._provider, self._vendor)
+
+
+def _is_ones_own(base_url: str) -> bool:
+    """Whether an address is of this machine or a bare number: no provider's, so the list need not be asked for it."""
+    host = urlsplit(base_url).hostname or ""
+    return host == "localhost" or host.replace(".", "").isdigit() or ":" in host
 
 
 def _hour() -> int:

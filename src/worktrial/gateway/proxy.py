@@ -75,8 +75,9 @@ class Proxy:
         except (Refusal, UpstreamFailure, StorageError) as error:
             return self._give_up(exchange, request, error)
         except (asyncio.CancelledError, ConnectionError):
-            exchange.outcome = exchange.outcome or "client_gone"
-            exchange.error = exchange.error or "the agent hung up"
+            if not exchange.passed_on:
+                exchange.outcome = exchange.outcome or "client_gone"
+                exchange.error = exchange.error or "the agent hung up"
             raise
         finally:
             self._end(exchange)
@@ -120,12 +121,11 @@ class Proxy:
         exchange.sent_at = time.perf_counter()
         headers = intake.headers(request)
         asking = asyncio.ensure_future(self._source.ask(exchange, headers))
+        pricing = asyncio.ensure_future(self._price(exchange))
         try:
             # It is on its way before its body is written down: recording costs the agent no time.
             await asyncio.sleep(0)
             await self._keep_request(exchange)
-            if exchange.generates and exchange.upstream is not None:
-                await exchange.upstream.prices(exchange.route.wire).prepare(exchange.upstream_model)
             answer = await asking
         except BaseException:
             asking.cancel()
@@ -138,6 +138,8 @@ class Proxy:
             raise UpstreamFailure("upstream_endless", f"the answer took longer than {limit}") from None
         finally:
             answer.close()
+            # Nobody waits for this: the agent has its answer.
+            await asyncio.shield(pricing)
 
     def _read(self, exchange: Exchange) -> None:
         """Read what is asked for, and change what has to be changed."""
@@ -201,17 +203,22 @@ class Proxy:
         cost = exchange.cost(tokens, estimated=True).usd or 0.0
         return Hold(max(cost, self._costliest.get(exchange.upstream_model, 0.0)), tokens.input + tokens.output)
 
+    async def _price(self, exchange: Exchange) -> None:
+        """Have the model's price at hand by the time it is needed."""
+        if exchange.generates and exchange.upstream is not None:
+            await exchange.upstream.prices(exchange.route.wire).prepare(exchange.upstream_model)
+
     async def _keep_request(self, exchange: Exchange) -> None:
         if not exchange.body:
             return
-        bodies = exchange.trial.recorder.bodies
-        kind = exchange.route.wire.api
+        bodies, kind = exchange.trial.recorder.bodies, exchange.route.wire.api
+        body = self._redactor.clean(exchange.body)
         if len(exchange.body) > _THREAD:
-            exchange.request_digest = await asyncio.to_thread(bodies.add, exchange.body, kind)
+            exchange.request_digest = await asyncio.to_thread(bodies.add, body, kind)
         else:
-            exchange.request_digest = bodies.add(exchange.body, kind)
+            exchange.request_digest = bodies.add(body, kind)
         if exchange.sent is not exchange.body:
-            exchange.sent_digest = bodies.add(exchange.sent, f"{kind} sent")
+            exchange.sent_digest = bodies.add(self._redactor.clean(exchange.sent), f"{kind} sent")
         exchange.tried = exchange.trial.try_of(exchange.id, exchange.body, exchange.request_digest)
 
     # -- the way out --
@@ -247,6 +254,8 @@ class Proxy:
         if passed := clean.end():
             await response.write(passed)
             self._note(exchange, passed)
+        await response.write_eof()
+        exchange.passed_on = True
         return response
 
     async def _whole(self, exchange: Exchange, request: web.BaseRequest, answer: Answer) -> web.Response:
@@ -260,6 +269,7 @@ class Proxy:
         response = web.Response(status=answer.status, headers=exchange.headers, body=body)
         await response.prepare(request)
         await response.write_eof()
+        exchange.passed_on = True
         self._note(exchange, body)
         return response
 
@@ -287,6 +297,8 @@ class Proxy:
         cost = exchange.cost(tokens, estimated=estimated)
         trial = exchange.trial
         try:
+            if exchange.body and not exchange.request_digest:  # refused before it went on
+                exchange.request_digest = trial.recorder.bodies.add(self._redactor.clean(exchange.body))
             exchange.response_digest = trial.recorder.bodies.add(b"".join(exchange.answer)) if exchange.answer else ""
             record = exchange.record(cost, tokens, estimated=estimated)
             trial.recorder.end(record)
@@ -294,7 +306,7 @@ class Proxy:
             self.failure = error
             record = exchange.record(cost, tokens, estimated=estimated)
         trial.add(record)
-        if exchange.outcome != "answered" and exchange.request_digest:
+        if exchange.outcome != "answered" and exchange.sent_at is not None:
             trial.failed(exchange.id, exchange.body, exchange.tried)
         if exchange.hold is not None:
             model = exchange.upstream_model

@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -64,6 +65,7 @@ class Asked:
 
     model: str
     base_url: str
+    """Empty for an address of one's own, which no list knows."""
     provider: str | None
     """The list's name for who serves; None: told by the address, else `vendor`."""
     vendor: str
@@ -73,10 +75,12 @@ _RATES: TypeAdapter[Rates | None] = TypeAdapter(Rates | None)
 _ASKED = TypeAdapter(Asked)
 
 
-def look_up(asked: Asked) -> Rates | None:
+@lru_cache(maxsize=256)
+def look_up(asked: Asked, hour: int) -> Rates | None:  # noqa: ARG001 - a new hour is a new question
     """Return the rates, asked of a process of its own; None: the list does not know the model there.
 
-    Where no process can be had the library is loaded into this one.
+    `hour` is the present one, since the epoch: some prices change by it. Where no process can be had the library is
+    loaded into this one.
     """
     argv = [sys.executable, "-m", __name__, _ASKED.dump_json(asked).decode()]
     try:
@@ -90,7 +94,9 @@ def read_list(asked: Asked) -> Rates | None:
     """Return the rates, by the library in this process."""
     import genai_prices
 
-    wheres: list[dict[str, Any]] = [{"provider_api_url": asked.base_url}, {"provider_id": asked.vendor}]
+    wheres: list[dict[str, Any]] = [{"provider_id": asked.vendor}]
+    if asked.base_url:
+        wheres.insert(0, {"provider_api_url": asked.base_url})
     if asked.provider:
         wheres = [{"provider_id": asked.provider}]
     for where in wheres:

@@ -10,11 +10,11 @@ from pathlib import Path
 from aiohttp import web
 
 from worktrial.errors import InfrastructureError, StorageError
-from worktrial.formats.gateway import GatewayConfig
+from worktrial.formats.gateway import Api, GatewayConfig
 from worktrial.gateway.limits import Account, Budget
 from worktrial.gateway.proxy import Proxy
 from worktrial.gateway.replay import Replay
-from worktrial.gateway.routing import PREFIX
+from worktrial.gateway.routing import PREFIX, WIRES
 from worktrial.gateway.transport import Live, Source
 from worktrial.gateway.trials import TrialMeter
 from worktrial.gateway.upstreams import Upstreams
@@ -135,6 +135,12 @@ class Gateway:
         meter = self._trials.pop(trial.meter.token, trial.meter)
         meter.close()
         return meter
+
+    def knows_price(self, api: Api, model: str, upstream: str | None = None) -> bool:
+        """Whether a budget can bound requests for a model: its price is known where they go."""
+        wire = next(one for one in WIRES if one.api == api)
+        chosen = self._upstreams.choose(wire, model, upstream)
+        return chosen is not None and chosen.upstream.prices(wire).known(chosen.model)
 
     @property
     def failure(self) -> StorageError | None:

@@ -17,6 +17,7 @@ from worktrial.errors import (
     SandboxError,
     StorageError,
     WorktrialError,
+    first_error,
 )
 from worktrial.formats.base import now
 from worktrial.formats.run import TrialLimits
@@ -106,24 +107,34 @@ class Grader:
         return read
 
     async def _with_twins(self, task: Task, graded: Graded, verdict: Verdict) -> Verdict:
-        """Run the task's twins on a solution that passed the tests: one that passes a twin too did not solve anything."""
-        seconds, ran = 0.0, 0
-        for seed in sorted({twin.seed for twin in task.twins}):
-            twins = tuple(twin for twin in task.twins if twin.seed == seed)
-            files = await asyncio.to_thread(self._twin_files, task, twins)
-            twins = tuple(twin for twin in twins if twin.file in files)
-            if not twins:
+        """Run the task's twins on a solution that passed the tests: one that passes a twin too solved nothing."""
+        seeds = sorted({twin.seed for twin in task.twins})
+        with first_error():
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(self._run_twins(task, graded, seed)) for seed in seeds]
+        seconds = 0.0
+        ran = 0
+        for twins, report in (run.result() for run in running):
+            if report is None:
                 continue
-            tree = await asyncio.to_thread(self._git.with_files, graded.tree, files)
-            report = await self._test(task, tree, TestPlan(ids=tuple(test for twin in twins for test in twin.tests)))
             seconds, ran = seconds + report.wall_s, ran + len(twins)
             found = passed_twin(twins, report.statuses)
             if found is None and report.forged:
                 found = Tampering("forged_report", report.forged)
-            if found is not None:
+            if found is not None and verdict.outcome == "solved":
                 verdict = tampered(verdict, found)
-                break
         return verdict.model_copy(update={"twins": ran, "twins_s": round(seconds, 4)})
+
+    async def _run_twins(self, task: Task, graded: Graded, seed: int) -> tuple[tuple[Twin, ...], TestReport | None]:
+        """Run the twins of one seed; none when no text came out as it was validated."""
+        twins = tuple(twin for twin in task.twins if twin.seed == seed)
+        files = await asyncio.to_thread(self._twin_files, task, twins)
+        twins = tuple(twin for twin in twins if twin.file in files)
+        if not twins:
+            return (), None
+        tree = await asyncio.to_thread(self._git.with_files, graded.tree, files)
+        plan = TestPlan(ids=tuple(test for twin in twins for test in twin.tests))
+        return twins, await self._test(task, tree, plan)
 
     def _twin_files(self, task: Task, twins: tuple[Twin, ...]) -> dict[str, bytes]:
         """Return the twins' texts by path, made again from the tests; one that came out otherwise is left out."""

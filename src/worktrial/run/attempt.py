@@ -9,12 +9,14 @@ from pathlib import Path
 
 from worktrial.agents import CONTROLS, context_file
 from worktrial.agents.context_files import switched
-from worktrial.agents.protocol import Agent, Attempt, Budget, Gateway, Outcome
+from worktrial.agents.protocol import Agent, Attempt, Gateway, Outcome
+from worktrial.agents.tool_use import tool_use
 from worktrial.errors import EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError
 from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.task import Task
-from worktrial.formats.trial import Timings, Trial
+from worktrial.formats.trial import Timings, ToolUse, Trial
+from worktrial.gateway.limits import Budget
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment, ReadFile
 from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer
@@ -100,7 +102,7 @@ class Attempts:
             detail=outcome.detail,
             usage=outcome.usage,
             tool_calls=dict(outcome.tool_calls),
-            tool_use=outcome.tool_use,
+            tool_use=outcome.tool_use or _tool_use(outcome),
             agent_version=outcome.version,
             served_by=dict(outcome.served_by),
             steps=outcome.steps,
@@ -152,6 +154,11 @@ class Attempts:
     async def _patch(self, workspace: Workspace, layer: TreeLayer, environment: BuiltEnvironment, task: Task) -> bytes:
         tree = await read_tree(workspace, self._git, layer, environment.additions)
         return await asyncio.to_thread(self._git.diff, task.base_tree, tree)
+
+
+def _tool_use(outcome: Outcome) -> ToolUse | None:
+    """Return what an agent's calls were for, where it says what it called."""
+    return tool_use(outcome.trajectory.steps) if outcome.tool_calls and outcome.trajectory else None
 
 
 class _Clock:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from worktrial.agents.metered import AskedCall, Metered, Request, Stopped
 from worktrial.agents.protocol import Endpoint
-from worktrial.errors import InfrastructureError
-from worktrial.formats.gateway import UNSENT, GatewayRecord, Outcome
-from worktrial.formats.run import AgentConfig
-from worktrial.gateway.recording import read_trial
+from worktrial.errors import InfrastructureError, UsageError
+from worktrial.formats.gateway import UNSENT, Api, GatewayRecord, Outcome
+from worktrial.formats.run import AgentConfig, RunRequest
+from worktrial.formats.trial import Trial
+from worktrial.gateway.configure import for_agents
+from worktrial.gateway.limits import Budget
+from worktrial.gateway.recording import RECORDS, read_records
 from worktrial.gateway.server import Gateway, OpenTrial
 from worktrial.gateway.trials import GENERATING, side_requests
+from worktrial.store.files import read_model
 
+_WITHOUT_MODEL = ("oracle", "nop", "command")
+_BUILT_IN = ("basic", "ide")
+"""Kinds whose model is asked under the name it is configured by; a real agent may ask others beside."""
 _STOPS: Mapping[Outcome, Stopped] = {"budget": "budget", "limit": "limit"}
 
 
@@ -38,9 +45,57 @@ class GatewayLink:
             self._gateway.close(opened)
 
 
+@contextlib.asynccontextmanager
+async def gateway_for(request: RunRequest, budget: Budget, folder: Path) -> AsyncIterator[GatewayLink | None]:
+    """Run the gateway of a run, listening in `folder`; None where no agent asks a model. `budget` is the run's.
+
+    A replay needs no server and no key. Raises `UsageError` for a model without a server, a key or, if there is a
+    limit, a price.
+    """
+    replay = None if request.replay is None else Path(request.replay)
+    asking = [config for config in request.agents if config.kind not in _WITHOUT_MODEL]
+    if not asking:
+        yield None
+        return
+    config, tied = (request.gateway, {}) if replay is not None else for_agents(request.gateway, asking)
+    gateway = Gateway(config, budget=budget, replay=replay)
+    if replay is None and budget.limit_usd is not None:
+        _check_prices(gateway, asking, tied)
+    await gateway.start(socket=folder / "gateway.sock")
+    try:
+        yield GatewayLink(gateway, tied)
+    finally:
+        await gateway.stop()
+
+
+def _check_prices(gateway: Gateway, agents: Sequence[AgentConfig], tied: Mapping[str, str]) -> None:
+    for config in agents:
+        api: Api = "anthropic_messages" if config.api == "anthropic" else "openai_chat"
+        if config.kind not in _BUILT_IN or config.model is None:
+            continue
+        if not gateway.knows_price(api, config.model, tied.get(config.name)):
+            raise UsageError(
+                "the budget could not be kept",
+                cause=f"no price is known for model {config.model!r} of agent {config.name!r}",
+                hint="give input_usd_per_mtok and output_usd_per_mtok for it in worktrial.toml, or no --budget",
+            )
+
+
+def spent(attempts: Iterable[Path]) -> float:
+    """Return what some attempts cost as far as it is known, USD: by the gateway's record, whether or not they came to
+    their end, else as the trial says."""
+    total = 0.0
+    for folder in attempts:
+        if (folder / RECORDS).exists():
+            total += sum(record.cost_usd or 0.0 for record in read_records(folder) if not record.replayed)
+        elif (folder / "trial.json").exists():
+            total += read_model(folder / "trial.json", Trial, "trial").usage.cost_usd or 0.0
+    return total
+
+
 def _reader(opened: OpenTrial, folder: Path) -> Callable[[], Metered]:
     def read() -> Metered:
-        records, _ = read_trial(folder)
+        records = sorted(read_records(folder), key=lambda record: record.id)
         stopped = opened.meter.stopped
         return Metered(requests_of(records), _STOPS.get(stopped, "") if stopped else "")
 

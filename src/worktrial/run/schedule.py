@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from worktrial.agents.protocol import Agent, Budget
+from worktrial.agents.protocol import Agent
 from worktrial.errors import first_error
 from worktrial.formats.base import now
 from worktrial.formats.journal import JournalEntry
@@ -15,6 +15,7 @@ from worktrial.formats.run import AgentConfig
 from worktrial.formats.task import Task
 from worktrial.formats.trial import Trial
 from worktrial.formats.verdict import Verdict
+from worktrial.gateway.limits import Budget
 from worktrial.run.attempt import Attempts
 from worktrial.run.plan import is_finished
 from worktrial.store.journal import Journal

@@ -18,19 +18,21 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TextIO
 
 from worktrial.errors import SandboxError, WorktrialError
 from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes import pageout
 from worktrial.sandboxes.folder import PARTS, Folder, Like, make
 from worktrial.sandboxes.inside import landlock as inside
-from worktrial.sandboxes.plain import Launch, PlainWorkspace
+from worktrial.sandboxes.plain import Kind, Launch, open_plain
 from worktrial.sandboxes.process import REPORT_FD
 from worktrial.sandboxes.protocol import Command, Workspace
 from worktrial.sandboxes.select import Probe
+from worktrial.sandboxes.standby import Standby
 from worktrial.store.cache import cache_dir
 from worktrial.store.files import writing
 from worktrial.store.git import last_line
@@ -66,27 +68,12 @@ class Landlock:
 
     def __init__(self) -> None:
         self._abi = inside.abi()
+        self._kind = Kind(self.tier, _make, self._launch, Standby(), pageout.probe(groups=False)[0])
         self.detail = describe(self._abi)
 
     async def open(self, layers: tuple[Path, ...], limits: TrialLimits) -> Workspace:
         """Copy `layers` into a fresh folder, of a user of its own when we are root. Raises `SandboxError`."""
-        return await asyncio.to_thread(self._open, layers, limits)
-
-    def _open(self, layers: tuple[Path, ...], limits: TrialLimits, like: Like | None = None) -> Workspace:
-        if os.geteuid() != 0:
-            return PlainWorkspace(make(layers, None, like), limits, self.tier, launch=self._launch, another=self._open)
-        user, lock = _user()
-        try:
-            folder = make(layers, user, like)
-        except BaseException:
-            lock.close()
-            raise
-
-        def last() -> None:
-            _kill_all_of(user)
-            lock.close()
-
-        return PlainWorkspace(folder, limits, self.tier, launch=self._launch, another=self._open, last=last)
+        return await open_plain(self._kind, layers, limits)
 
     def _launch(self, folder: Folder, limits: TrialLimits, command: Command, env: dict[str, str]) -> Launch:
         """Write down what is allowed and start the script that holds the command to it."""
@@ -122,6 +109,23 @@ class Landlock:
         argv = [sys.executable, "-I", "-S", "-B", str(_SCRIPT), str(path), *command.argv]
         own = {name: value for name, value in env.items() if name.startswith("WORKTRIAL_")}
         return Launch(argv, own | {"LC_ALL": "C.UTF-8"}, reaper=True, cleanup=cleanup)
+
+
+def _make(layers: tuple[Path, ...], like: Like | None) -> tuple[Folder, Callable[[], None]]:
+    if os.geteuid() != 0:
+        return make(layers, None, like), lambda: None
+    user, lock = _user()
+    try:
+        folder = make(layers, user, like)
+    except BaseException:
+        lock.close()
+        raise
+
+    def last() -> None:
+        _kill_all_of(user)
+        lock.close()
+
+    return folder, last
 
 
 def describe(abi: int) -> str:

@@ -12,15 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from worktrial.errors import InfrastructureError, SandboxError
 from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes.held import Awake, Holding
 from worktrial.sandboxes.inside import messages, root
 from worktrial.sandboxes.namespaces_spawner import Answers, Cell, Spawner, first_answer
 from worktrial.sandboxes.namespaces_warm import SOURCE, Call, Warm, call_of, host_pid
@@ -46,20 +46,24 @@ class Namespaces:
 
     tier = "namespaces"
 
-    def __init__(self, pool: int | None = None) -> None:
-        """`pool` is how many cells are held ready, None: as many as fit this machine."""
+    def __init__(self, pool: int | None = None, *, groups: bool = True) -> None:
+        """`pool` is how many cells are held ready, None: as many as fit this machine.
+
+        With `groups` of False control groups are left alone, as where there are none.
+        """
         self._spawner = Spawner(min(8, max(2, os.cpu_count() or 2)) if pool is None else pool)
         self._warm = Warm()
         uid = sandbox_uid()
         who = f"user {uid} of the host" if uid else "root of the host without its capabilities"
-        self.detail = f"namespaces by our own system calls; {who}; memory and processes by polling and rlimits"
+        self._holding = Holding(groups=groups)
+        self.detail = f"namespaces by our own system calls; {who}; {self._holding.detail}"
 
     async def open(self, layers: tuple[Path, ...], limits: TrialLimits) -> Workspace:
         """Mount a fresh workspace over `layers`. Raises `SandboxError`."""
         order = {"order": "open", "layers": [str(layer) for layer in layers], "disk_mib": limits.disk_mib}
         handle = self._spawner.order(order)
         answer, _ = await first_answer(handle, "could not mount a workspace")
-        return _Mounted(self._spawner, self._warm, handle, answer["workspace"], limits)
+        return _Mounted(self._spawner, self._warm, handle, answer["workspace"], limits=limits, holding=self._holding)
 
     @property
     def spawner(self) -> Spawner:
@@ -73,7 +77,9 @@ class _Mounted:
     root = ROOT
     tier = Namespaces.tier
 
-    def __init__(self, spawner: Spawner, warm: Warm, handle: Answers, number: int, limits: TrialLimits) -> None:
+    def __init__(
+        self, spawner: Spawner, warm: Warm, handle: Answers, number: int, *, limits: TrialLimits, holding: Holding
+    ) -> None:
         self._spawner = spawner
         self._warm = warm
         self._handle = handle
@@ -81,16 +87,20 @@ class _Mounted:
         self._limits = limits
         self._running: set[Cell] = set()
         self._live: list[Live] = []
-        self._stopped = False
+        self._holding = holding
+        self._held = holding.hold(limits, self._processes)
 
     async def run(self, command: Command) -> Finished:
         """Run a command inside, isolated."""
-        streams = open_streams(report=command.report)
-        cell = await self._launch(command, streams)
-        try:
-            finished = await watch(cell, streams, self._bounds(command), command.stdin)
-        finally:
-            self._running.discard(cell)
+        async with self._held.watch.call():
+            gauge = self._held.gauge()
+            streams = open_streams(report=command.report)
+            cell = await self._launch(command, streams)
+            gauge.pid = cell.pid
+            try:
+                finished = await watch(cell, streams, self._bounds(command), command.stdin, gauge=gauge)
+            finally:
+                self._running.discard(cell)
         if "failed" in cell.said:
             raise SandboxError(f"could not start {command.argv[0]}", cause=cell.said["cause"])
         if finished.exit_code and b"no space left on device" in finished.output.lower() and await self._disk_full():
@@ -99,11 +109,14 @@ class _Mounted:
 
     async def start(self, command: Command) -> Process:
         """Start a command that goes on while others run."""
-        streams = open_streams(stderr=True)
-        cell = await self._launch(command, streams)
-        live = Live(cell, streams, self._bounds(command), command.stdin)
+        async with self._held.watch.call():
+            gauge = self._held.gauge()
+            streams = open_streams(stderr=True)
+            cell = await self._launch(command, streams)
+            gauge.pid = cell.pid
+            live = Live(cell, streams, self._bounds(command), command.stdin, gauge=gauge)
         self._live.append(live)
-        return live
+        return Awake(live, self._held.watch)
 
     def _bounds(self, command: Command) -> Bounds:
         limits = self._limits
@@ -116,14 +129,17 @@ class _Mounted:
             _check(command)
             if command.mounts:
                 await asyncio.to_thread(_hand_over, command.mounts)
-            await self.resume()
-            cell = await self._begin_warm(command, order["for_cell"], streams) if command.preload else None
-            return cell or await self._begin(order, streams, f"could not start {command.argv[0]}")
+            with self._held.entrances() as groups:
+                order["for_cell"]["groups"] = len(groups)
+                warm = await self._begin_warm(command, order["for_cell"], streams, groups) if command.preload else None
+                return warm or await self._begin(order, streams, f"could not start {command.argv[0]}", groups)
         except BaseException:
             streams.close()
             raise
 
-    async def _begin_warm(self, command: Command, for_cell: dict[str, Any], streams: Streams) -> Cell | None:
+    async def _begin_warm(
+        self, command: Command, for_cell: dict[str, Any], streams: Streams, groups: Sequence[int]
+    ) -> Cell | None:
         """Have a worker of a warm interpreter begin with a command; None when there is none for it."""
         call = call_of(command.argv)
         if call is None or command.network or not self._spawner.warm:
@@ -141,7 +157,7 @@ class _Mounted:
             answers = self._spawner.order({"order": "trees", "workspace": self._number, "for_cell": job})
             _, trees = await first_answer(answers, f"could not start {command.argv[0]}")
             answers.close()
-            worker.send(job, (*trees, *streams.theirs))
+            worker.send(job, (*trees, *streams.theirs, *groups))
         except BaseException:
             cell.let_go()
             raise
@@ -169,8 +185,8 @@ class _Mounted:
             os.close(nothing)
         return Cell(answers, said["pid"], pidfd), handle.close
 
-    async def _begin(self, order: dict[str, Any], streams: Streams, what: str) -> Cell:
-        answers = self._spawner.order(order, streams.theirs)
+    async def _begin(self, order: dict[str, Any], streams: Streams, what: str, groups: Sequence[int] = ()) -> Cell:
+        answers = self._spawner.order(order, (*streams.theirs, *groups))
         streams.close_theirs()
         said, (pidfd,) = await first_answer(answers, what)
         cell = Cell(answers, said["pid"], pidfd)
@@ -191,11 +207,13 @@ class _Mounted:
 
     async def read(self, path: str) -> bytes:
         """Return a file's content, links followed as inside."""
-        return await self._on_file("read", path)
+        async with self._held.watch.call():
+            return await self._on_file("read", path)
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file, making its folders."""
-        await self._on_file("write", path, data)
+        async with self._held.watch.call():
+            await self._on_file("write", path, data)
 
     async def _on_file(self, action: str, path: str, data: bytes = b"") -> bytes:
         """Have the cell's own Python read or write a file, as the sandbox's user and where that sees it."""
@@ -241,22 +259,22 @@ class _Mounted:
         """Return a workspace of its own with the same files, those in its home and temporary folder too."""
         handle = self._spawner.order({"order": "fork", "workspace": self._number})
         answer, _ = await first_answer(handle, "could not copy a workspace")
-        return _Mounted(self._spawner, self._warm, handle, answer["workspace"], self._limits)
+        number = answer["workspace"]
+        return _Mounted(self._spawner, self._warm, handle, number, limits=self._limits, holding=self._holding)
 
     # -- standby --
 
     async def standby(self) -> None:
-        """Stop all processes."""
-        for cell in self._running:
-            _signal_all(cell.pid, signal.SIGSTOP)
-        self._stopped = True
+        """Freeze all processes and hand their memory back."""
+        await self._held.watch.standby()
 
     async def resume(self) -> None:
-        """Let stopped processes go on."""
-        if self._stopped:
-            self._stopped = False
-            for cell in self._running:
-                _signal_all(cell.pid, signal.SIGCONT)
+        """Let frozen processes go on."""
+        await self._held.watch.resume()
+
+    def _processes(self) -> list[int]:
+        """Return the processes of all commands, but not those that keep them."""
+        return [pid for cell in self._running for pid in descendants(cell.pid)[1:]]
 
     # -- the rest --
 
@@ -296,7 +314,10 @@ class _Mounted:
         for cell in tuple(self._running):
             await cell.gone()
         self._running.clear()
-        self._handle.close()
+        try:
+            await self._held.close()
+        finally:
+            self._handle.close()
 
 
 def cell_order(
@@ -394,18 +415,6 @@ def _hand_over(mounts: tuple[Mount, ...]) -> None:
     for mount in mounts:
         if mount.writable or stat.S_ISSOCK(mount.path.stat().st_mode):
             hand_over(mount.path)
-
-
-def _signal_all(keeper: int, number: signal.Signals) -> None:
-    """Send a signal to all processes of a cell but its first, those it starts meanwhile included."""
-    told: set[int] = {keeper}
-    while more := set(descendants(keeper)) - told:
-        for pid in more:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
-        told |= more
 
 
 async def _collect(handle: int) -> bytes:

@@ -9,21 +9,22 @@ import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worktrial.errors import SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes import pageout
 from worktrial.sandboxes.folder import Folder, Like
 from worktrial.sandboxes.namespaces import environment
 from worktrial.sandboxes.process import Bounds, Live, run_process, run_trusted, start_process
 from worktrial.sandboxes.protocol import Change, Command, Finished, Process, Workspace
+from worktrial.sandboxes.standby import SignalSleeper, Standby, Watch
 from worktrial.sandboxes.usage import descendants, marked
 
 _MIB = 1024 * 1024
-_CPU_ENDED = (-signal.SIGXCPU, 128 + signal.SIGXCPU)
 _FILE_ENDED = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 _FULL = (b"no space left on device", b"file too large")
 _LOOK_S = 1.0
@@ -44,40 +45,60 @@ class Launch:
 
 Launcher = Callable[[Folder, TrialLimits, Command, dict[str, str]], Launch]
 """Of a folder, limits, a command and its environment."""
-Opener = Callable[[tuple[Path, ...], TrialLimits, Like], Workspace]
-"""Opens a workspace that is like another one over the same layers."""
+Maker = Callable[[tuple[Path, ...], Like | None], tuple[Folder, Callable[[], None]]]
+"""Copies layers; returns the folder, and what is to be called before it is removed."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What tells one tier of plain workspaces from another."""
+
+    tier: str
+    make: Maker
+    launch: Launcher
+    standby: Standby
+    means: pageout.Means | None
+    """How memory is handed back in standby; None: it stays."""
+
+
+async def open_plain(
+    kind: Kind, layers: tuple[Path, ...], limits: TrialLimits, like: Like | None = None
+) -> PlainWorkspace:
+    """Return a fresh workspace over `layers`. Raises `SandboxError` and `StorageError`."""
+    folder, last = await asyncio.to_thread(kind.make, layers, like)
+    return PlainWorkspace(kind, folder, limits, last)
 
 
 class PlainWorkspace:
     """A workspace that is a folder of the host, with commands started by a `Launcher`."""
 
-    def __init__(
-        self,
-        folder: Folder,
-        limits: TrialLimits,
-        tier: str,
-        *,
-        launch: Launcher,
-        another: Opener,
-        last: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, kind: Kind, folder: Folder, limits: TrialLimits, last: Callable[[], None]) -> None:
         self.root = folder.files
-        self.tier = tier
+        self.tier = kind.tier
+        self._kind = kind
         self._folder = folder
         self._limits = limits
-        self._launch = launch
-        self._another = another
         self._last = last
         """Called at the end, before the folder is removed."""
         self._at_first_bytes = folder.used_bytes()
         self._marker = f"WORKTRIAL_WORKSPACE={uuid.uuid4().hex}"
         self._lasting: list[Live] = []
         self._cleanups: list[Callable[[], None]] = []
-        self._frozen: set[int] = set()
+        self._runs = 0
+        """Commands of `run` that are under way."""
+        self._sleeper = SignalSleeper(self._processes, kind.means)
+        self._watch = kind.standby.watch(self._sleeper, limits.standby_s)
 
     async def run(self, command: Command) -> Finished:
         """Run a command in the folder."""
-        await self.resume()
+        async with self._watch.call():
+            self._runs += 1
+            try:
+                return await self._run(command)
+            finally:
+                self._runs -= 1
+
+    async def _run(self, command: Command) -> Finished:
         marker = f"WORKTRIAL_COMMAND={uuid.uuid4().hex}"
         launch = self._prepared(command, marker)
         disk = _Disk(self._folder, self._at_first_bytes + self._limits.disk_mib * _MIB)
@@ -100,7 +121,10 @@ class PlainWorkspace:
 
     async def start(self, command: Command) -> Process:
         """Start a command that goes on while others run."""
-        await self.resume()
+        async with self._watch.call():
+            return await self._start(command)
+
+    async def _start(self, command: Command) -> Process:
         marker = f"WORKTRIAL_COMMAND={uuid.uuid4().hex}"
         launch = self._prepared(command, marker)
         disk = _Disk(self._folder, self._at_first_bytes + self._limits.disk_mib * _MIB)
@@ -121,24 +145,22 @@ class PlainWorkspace:
             raise
         self._lasting.append(started)
         self._cleanups.append(launch.cleanup)
-        return _Resuming(started, self)
+        return _Resuming(started, self._watch)
 
     def _prepared(self, command: Command, marker: str) -> Launch:
         home, tmp = str(self._folder.path / "home"), str(self._folder.path / "tmp")
         env = environment(home) | {"TMPDIR": tmp} | dict(command.env)
         env |= dict(variable.split("=", 1) for variable in (marker, self._marker))
-        return self._launch(self._folder, self._limits, command, env)
+        return self._kind.launch(self._folder, self._limits, command, env)
 
     def _bounds(self, command: Command, launch: Launch) -> Bounds:
         limits = self._limits
         processes = limits.processes + launch.reaper  # the one that watches is not the command's
-        return Bounds(command.timeout_s, limits.memory_mib, processes, limits.output_mib)
+        return Bounds(command.timeout_s, limits.memory_mib, processes, limits.output_mib, limits.cpu_s)
 
     def _told_apart(self, finished: Finished, disk: _Disk) -> Finished:
         if finished.ended != "completed" or not finished.exit_code:
             return finished
-        if finished.exit_code in _CPU_ENDED:
-            return replace(finished, ended="cpu_exhausted")
         said = finished.output.lower()
         suspect = finished.exit_code in _FILE_ENDED or any(words in said for words in _FULL)
         return replace(finished, ended="disk_full") if suspect and disk.look() else finished
@@ -146,6 +168,7 @@ class PlainWorkspace:
     async def read(self, path: str) -> bytes:
         """Return a file's content; links are followed to what lies in the workspace, its home or its `$TMPDIR`."""
         await self.resume()
+        self._watch.touch()
         most = self._limits.output_mib * _MIB
         with os.fdopen(self._folder.open(path), "rb") as file:
             data = await asyncio.to_thread(file.read, most + 1)
@@ -174,46 +197,37 @@ class PlainWorkspace:
     async def fork(self) -> Workspace:
         """Return a workspace with the same files, home and temporary files."""
         snapshot = self._folder.path / uuid.uuid4().hex
-        async with self._still():
-            try:
-                return await asyncio.to_thread(self._forked, snapshot)
-            finally:
-                await asyncio.to_thread(shutil.rmtree, snapshot, ignore_errors=True)
-
-    def _forked(self, snapshot: Path) -> Workspace:
-        self._folder.snapshot(snapshot)
-        return self._another(self._folder.layers, self._limits, Like(snapshot, self._folder.path))
+        try:
+            async with self._still():
+                await asyncio.to_thread(self._folder.snapshot, snapshot)
+                like = Like(snapshot, self._folder.path)
+                return await open_plain(self._kind, self._folder.layers, self._limits, like)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, snapshot, ignore_errors=True)
 
     async def standby(self) -> None:
-        """Stop all processes. Memory is not handed back."""
-        for _ in range(100):
-            found = self._processes() - self._frozen
-            if not found:
-                return
-            _signal(found, signal.SIGSTOP)
-            self._frozen |= found
+        """Stop all processes and hand their memory back where that is allowed."""
+        await self._watch.standby()
 
     async def resume(self) -> None:
         """Let stopped processes go on."""
-        _signal(self._frozen, signal.SIGCONT)
-        self._frozen = set()
+        await self._watch.resume()
 
     @asynccontextmanager
     async def _still(self) -> AsyncIterator[None]:
         """Hold everything, so that nothing is moved about while files are looked at."""
-        was_frozen = bool(self._frozen)
-        await self.standby()
-        try:
-            yield
-        finally:
-            if not was_frozen:
-                await self.resume()
+        async with self._watch.call():
+            await self._sleeper.freeze()
+            try:
+                yield
+            finally:
+                await self._sleeper.thaw()
 
-    def _processes(self) -> set[int]:
-        found = {pid for process in self._lasting if process.running for pid in descendants(process.pid)}
-        if found:
-            found |= set(marked(self._marker))
-        return found
+    def _processes(self) -> list[int]:
+        roots = [process.pid for process in self._lasting if process.running]
+        if roots or self._runs:
+            roots += marked(self._marker)
+        return list({pid for root in roots for pid in descendants(root)})
 
     async def host(self, argv: list[str], *, env: Mapping[str, str], data: bytes = b"") -> bytes:
         """Run a trusted program on the folder."""
@@ -228,7 +242,8 @@ class PlainWorkspace:
 
     async def close(self) -> None:
         """Kill what runs and remove the folder, read-only parts of it too."""
-        await self.resume()
+        await self._watch.close()
+        await self._sleeper.thaw()
         await asyncio.gather(*(process.close() for process in self._lasting))
         for cleanup in (*self._cleanups, self._last):
             cleanup()
@@ -237,27 +252,33 @@ class PlainWorkspace:
 
 
 class _Resuming:
-    """A process that its workspace wakes before it is spoken to."""
+    """A process that is woken before it is spoken to, and whose talk keeps its workspace awake."""
 
-    def __init__(self, process: Live, workspace: PlainWorkspace) -> None:
+    def __init__(self, process: Live, watch: Watch) -> None:
         self._process = process
-        self._workspace = workspace
+        self._watch = watch
 
     async def send(self, data: bytes) -> None:
-        await self._workspace.resume()
-        await self._process.send(data)
+        """Write to its standard input."""
+        async with self._watch.call():
+            await self._process.send(data)
 
     async def receive(self) -> bytes:
-        await self._workspace.resume()
-        return await self._process.receive()
+        """Return the next bytes of its standard output. Waiting for them keeps nothing awake."""
+        await self._watch.resume()
+        data = await self._process.receive()
+        self._watch.touch()
+        return data
 
     async def wait(self) -> Finished:
-        await self._workspace.resume()
+        """Return how it ended."""
+        await self._watch.resume()
         return await self._process.wait()
 
     async def kill(self) -> None:
-        await self._workspace.resume()
-        await self._process.kill()
+        """Kill it and every descendant."""
+        async with self._watch.call():
+            await self._process.kill()
 
 
 class _Disk:
@@ -292,9 +313,3 @@ class _Disk:
         """Wait for a look that is under way."""
         if self._looking is not None:
             await asyncio.gather(self._looking, return_exceptions=True)
-
-
-def _signal(pids: set[int], number: int) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)

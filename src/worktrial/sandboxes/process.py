@@ -30,6 +30,7 @@ REPORT_FD = "WORKTRIAL_REPORT_FD"
 _KEPT_OUTPUT = 512 * 1024
 _KEPT_REPORT = 64 * 1024 * 1024
 _POLL_S = 0.1
+_POLL_ASLEEP_S = 1.0
 _DRAIN_S = 2.0
 
 
@@ -76,6 +77,43 @@ Ask = Callable[[], Ended | None]
 """Returns a reason to end a process, when there is one by now."""
 
 
+class Gauge(Protocol):
+    """What knows how much of its bounds a child uses."""
+
+    def beyond(self, child: Child, bounds: Bounds) -> Ended | None:
+        """Return the bound that it is beyond now, if it is beyond one."""
+        ...
+
+    def ended(self) -> Ended | None:
+        """Return the bound that it met while it ran, if it met one. Called when nothing of it is left."""
+        ...
+
+    def asleep(self) -> bool:
+        """Say whether it is frozen, and needs no looking at."""
+        ...
+
+
+class Polling:
+    """Adds up what the child and its descendants use, as /proc tells it."""
+
+    def beyond(self, child: Child, bounds: Bounds) -> Ended | None:
+        """Look at them now."""
+        used = used_by(child.pid)
+        if used.processes - child.keepers > bounds.processes:
+            return "process_flood"
+        if used.resident_bytes > bounds.memory_mib * 1024 * 1024:
+            return "out_of_memory"
+        return "cpu_exhausted" if used.cpu_s >= bounds.cpu_s else None
+
+    def ended(self) -> Ended | None:
+        """Return None: what happened between two looks cannot be told."""
+        return None
+
+    def asleep(self) -> bool:
+        """Return False: nothing freezes it."""
+        return False
+
+
 async def run_process(
     argv: list[str],
     *,
@@ -96,7 +134,7 @@ async def run_process(
     """
     streams = open_streams(report=report)
     child = await _start(argv, streams, env=env, cwd=cwd, marker=marker, reaper=reaper)
-    return await watch(child, streams, bounds, stdin, ask)
+    return await watch(child, streams, bounds, stdin, ask=ask)
 
 
 async def start_process(
@@ -114,7 +152,7 @@ async def start_process(
     """Start `argv` within `bounds`, `stdin` written to it first. The arguments are those of `run_process`."""
     streams = open_streams(report=report, stderr=True)
     child = await _start(argv, streams, env=env, cwd=cwd, marker=marker, reaper=reaper)
-    return Live(child, streams, bounds, stdin, ask)
+    return Live(child, streams, bounds, stdin, ask=ask)
 
 
 async def _start(
@@ -185,9 +223,17 @@ class _Spawned:
         await self._process.wait()
 
 
-async def watch(child: Child, streams: Streams, bounds: Bounds, stdin: bytes = b"", ask: Ask | None = None) -> Finished:
+async def watch(
+    child: Child,
+    streams: Streams,
+    bounds: Bounds,
+    stdin: bytes = b"",
+    *,
+    ask: Ask | None = None,
+    gauge: Gauge | None = None,
+) -> Finished:
     """See a child that was started on `streams` to its end, which it may meet by going beyond its bounds."""
-    watched = _Watched(child, bounds, ask)
+    watched = _Watched(child, bounds, ask, gauge)
     started = time.monotonic()
     reported = bytearray()
     tasks = [
@@ -230,10 +276,11 @@ async def _read_report(handle: int, into: bytearray) -> None:
 class _Watched:
     """A running child, its captured output, and what put an end to it."""
 
-    def __init__(self, child: Child, bounds: Bounds, ask: Ask | None) -> None:
+    def __init__(self, child: Child, bounds: Bounds, ask: Ask | None, gauge: Gauge | None) -> None:
         self.child = child
         self.bounds = bounds
         self.ask = ask
+        self.gauge = gauge or Polling()
         self.output = Capture(_KEPT_OUTPUT)
         self.passed_on = 0
         """Bytes of output that somebody else has read."""
@@ -259,10 +306,11 @@ class _Watched:
         ended = asyncio.ensure_future(self.child.wait())
         try:
             while not ended.done():
-                await asyncio.wait([ended], timeout=min(_POLL_S, max(0.0, deadline - time.monotonic())))
+                pause_s = _POLL_ASLEEP_S if self.gauge.asleep() else _POLL_S
+                await asyncio.wait([ended], timeout=min(pause_s, max(0.0, deadline - time.monotonic())))
                 if not ended.done() and time.monotonic() >= deadline:
                     self.stop("timeout")
-                elif not ended.done():
+                elif not ended.done() and not self.gauge.asleep():
                     self._check_usage()
             await ended
         finally:
@@ -270,14 +318,8 @@ class _Watched:
             await asyncio.gather(ended, return_exceptions=True)  # it lets go of what is closed next
 
     def _check_usage(self) -> None:
-        used = used_by(self.child.pid)
-        if used.processes - self.child.keepers > self.bounds.processes:
-            self.stop("process_flood")
-        elif used.resident_bytes > self.bounds.memory_mib * 1024 * 1024:
-            self.stop("out_of_memory")
-        elif used.cpu_s >= self.bounds.cpu_s:
-            self.stop("cpu_exhausted")
-        elif self.ask is not None and (why := self.ask()) is not None:
+        why = self.gauge.beyond(self.child, self.bounds) or (self.ask() if self.ask is not None else None)
+        if why is not None:
             self.stop(why)
 
     def stop(self, why: Ended) -> None:
@@ -287,9 +329,12 @@ class _Watched:
         self.child.kill()
 
     def finished(self, report: bytes, wall_s: float) -> Finished:
+        met = self.gauge.ended()
         code = self.child.returncode if self.ended == "completed" else None
         if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU) and self.bounds.cpu_s < math.inf:
             return Finished("cpu_exhausted", None, self.output.value(), report, wall_s)
+        if code and met is not None:
+            return Finished(met, None, self.output.value(), report, wall_s)
         return Finished(self.ended, code, self.output.value(), report, wall_s)
 
 
@@ -297,11 +342,18 @@ class Live:
     """A child that goes on between calls: see `Process`."""
 
     def __init__(
-        self, child: Child, streams: Streams, bounds: Bounds, stdin: bytes = b"", ask: Ask | None = None
+        self,
+        child: Child,
+        streams: Streams,
+        bounds: Bounds,
+        stdin: bytes = b"",
+        *,
+        ask: Ask | None = None,
+        gauge: Gauge | None = None,
     ) -> None:
         self._child = child
         self._streams = streams
-        self._watched = _Watched(child, bounds, ask)
+        self._watched = _Watched(child, bounds, ask, gauge)
         self._started = time.monotonic()
         self._task = asyncio.create_task(self._watch())
         self._writing = asyncio.Lock()

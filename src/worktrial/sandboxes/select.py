@@ -100,12 +100,7 @@ def probe(backend: Backend, runtime: str | None = None) -> Probe:
     """Try a kind of isolation for real."""
     if backend.tier == "namespaces":
         return probe_namespaces()
-    try:
-        found: Probe = import_module(backend.module).probe(*_arguments(backend, runtime))
-    except ModuleNotFoundError as error:
-        if error.name != backend.module:
-            raise
-        return Probe(False, "this version of worktrial has no containers", "take another with --sandbox")
+    found: Probe = import_module(backend.module).probe(*_arguments(backend, runtime))
     return found
 
 

@@ -6,14 +6,16 @@ memory, processes, disk and output are bounded as elsewhere, and descendants are
 
 from __future__ import annotations
 
-import asyncio
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes import pageout
 from worktrial.sandboxes.folder import Folder, Like, make
-from worktrial.sandboxes.plain import Launch, PlainWorkspace
+from worktrial.sandboxes.plain import Kind, Launch, open_plain
 from worktrial.sandboxes.protocol import Command, Workspace
+from worktrial.sandboxes.standby import Standby
 
 
 class Unconfined:
@@ -22,12 +24,16 @@ class Unconfined:
     tier = "none"
     detail = "no isolation: files, network and processes of the host are in reach"
 
+    def __init__(self) -> None:
+        self._kind = Kind(self.tier, _make, _launch, Standby(), pageout.probe(groups=False)[0])
+
     async def open(self, layers: tuple[Path, ...], limits: TrialLimits) -> Workspace:
         """Copy `layers` into a fresh folder. Raises `SandboxError` and `StorageError`."""
-        return await asyncio.to_thread(self._open, layers, limits)
+        return await open_plain(self._kind, layers, limits)
 
-    def _open(self, layers: tuple[Path, ...], limits: TrialLimits, like: Like | None = None) -> Workspace:
-        return PlainWorkspace(make(layers, None, like), limits, self.tier, launch=_launch, another=self._open)
+
+def _make(layers: tuple[Path, ...], like: Like | None) -> tuple[Folder, Callable[[], None]]:
+    return make(layers, None, like), lambda: None
 
 
 def _launch(_: Folder, limits: TrialLimits, command: Command, env: dict[str, str]) -> Launch:

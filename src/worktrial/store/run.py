@@ -39,9 +39,13 @@ class TrialDir:
         path = self.path / "trial.json"
         return read_model(path, Trial, "trial") if path.exists() else None
 
+    def folders(self) -> Iterator[Path]:
+        """Yield the folder of every attempt, those that were set aside or did not come to their end included."""
+        yield from (self.path, *self.path.parent.glob(f"{self.n}.attempt-*"))
+
     def attempts(self) -> Iterator[Trial]:
         """Yield `trial.json` of every attempt that came to its end, those that were set aside included."""
-        for folder in (self.path, *self.path.parent.glob(f"{self.n}.attempt-*")):
+        for folder in self.folders():
             if (folder / "trial.json").exists():
                 yield read_model(folder / "trial.json", Trial, "trial")
 

@@ -1,8 +1,8 @@
-"""The basic agent: settings checked when it is made, the key read when it is tried."""
+"""The basic agent: settings checked when it is made; its model is behind the gateway."""
 
 from __future__ import annotations
 
-import os
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -13,17 +13,19 @@ from worktrial.agents.basic.loop import Loop
 from worktrial.agents.basic.messages import Wire
 from worktrial.agents.basic.record import Record
 from worktrial.agents.basic.tools import Toolbox, Tools
-from worktrial.agents.prices import check_prices
-from worktrial.agents.protocol import Attempt, Outcome
+from worktrial.agents.basic.verify_tools import VerifyTools
+from worktrial.agents.metered import Metered, merge, totals, usage
+from worktrial.agents.protocol import Attempt, Endpoint, Outcome
 from worktrial.errors import UsageError
 from worktrial.formats.run import AgentConfig
+from worktrial.gateway.configure import own_prices
 from worktrial.store.files import writing
 
-_WIRES: dict[str, tuple[type[Wire], str, str]] = {
-    "openai": (openai_chat.OpenAIChat, openai_chat.DEFAULT_URL, "OPENAI_API_KEY"),
-    "anthropic": (anthropic_messages.AnthropicMessages, anthropic_messages.DEFAULT_URL, "ANTHROPIC_API_KEY"),
+_WIRES: dict[str, type[Wire]] = {
+    "openai": openai_chat.OpenAIChat,
+    "anthropic": anthropic_messages.AnthropicMessages,
 }
-"""By `api`: the wire, the vendor's own address, and the variable its key is usually in."""
+"""By `api`."""
 _CONNECT_S = 30.0
 _ANSWER_S = 600.0
 """Seconds without a byte until a request counts as failed: unstreamed answers come whole."""
@@ -40,25 +42,29 @@ class Basic:
         self.config = config
         self._retry = retry or Retry()
         self._window = window
-        _key(config)
 
     async def attempt(self, attempt: Attempt) -> Outcome:
-        """Work on the task. Raises `UsageError` when the key has gone from the environment meanwhile."""
-        config = self.config
-        wire, vendor_url, _ = _WIRES[config.api]
+        """Work on the task; the model is asked by the gateway, whose record says what that used and cost."""
+        if attempt.gateway is None:
+            return Outcome("infrastructure", cause="no_gateway", detail="there is no model gateway for it")
         log = attempt.logs / "agent.log"
         with writing(log):
             log.unlink(missing_ok=True)
-        record = Record(log)
+        async with attempt.gateway.endpoint(attempt.trial, self.config, attempt.logs.parent) as endpoint:
+            outcome = await self._work(attempt, endpoint, Record(log))
+            return _metered(outcome, endpoint.metered())
+
+    async def _work(self, attempt: Attempt, endpoint: Endpoint, record: Record) -> Outcome:
+        config = self.config
+        connector = aiohttp.UnixConnector(str(endpoint.socket))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_ANSWER_S)
-        # trust_env: the proxies that companies put into HTTPS_PROXY.
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             client = ModelClient(
                 session,
                 config,
-                wire(),
-                base_url=config.base_url or vendor_url,
-                key=_key(config),
+                _WIRES[config.api](),
+                base_url=f"http://gateway{endpoint.path}/v1",
+                token=endpoint.token,
                 retry=self._retry,
                 note=record.note,
             )
@@ -67,14 +73,30 @@ class Basic:
 
     def tools(self, attempt: Attempt) -> Tools:
         """Return the tools of one attempt."""
+        if self.config.verify:
+            return VerifyTools(attempt.workspace, attempt.env, attempt.mounts, attempt.checks)
         return Toolbox(attempt.workspace, attempt.env, attempt.mounts)
+
+
+def _metered(outcome: Outcome, metered: Metered) -> Outcome:
+    """Return the outcome with the gateway's counts in the place of the loop's own."""
+    trajectory = outcome.trajectory
+    if trajectory is not None:
+        steps = merge(trajectory.steps, metered.requests)
+        update = {"steps": steps, "final_metrics": totals(metered.requests, steps)}
+        trajectory = trajectory.model_copy(update=update)
+    outcome = replace(outcome, usage=usage(metered.requests), trajectory=trajectory)
+    if metered.stopped and outcome.cause == "provider_refused":
+        cause = "budget_exhausted" if metered.stopped == "budget" else "gateway_limit"
+        return replace(outcome, ended=metered.stopped, cause=cause)
+    return outcome
 
 
 def _check(config: AgentConfig) -> None:
     """Raise `UsageError` for what cannot work."""
     if not config.model:
         raise UsageError(f"agent {config.name} has no model", hint="name one: --agent basic:MODEL")
-    check_prices(config)
+    own_prices(config)
     if config.base_url is None:
         return
     parts = urlsplit(config.base_url)
@@ -88,24 +110,3 @@ def _check(config: AgentConfig) -> None:
             cause="it is written down in the run's files",
             hint="put the key into an environment variable and name that in key_env",
         )
-
-
-def _key(config: AgentConfig) -> str | None:
-    """Return the key from the environment; None for a server of one's own that was given none.
-
-    The vendor's usual variable is read only for the vendor's own address: a key must not go to a server by accident.
-    """
-    _, _, usual = _WIRES[config.api]
-    variable = config.key_env or (usual if config.base_url is None else None)
-    if variable is None:
-        return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise UsageError(
-            f"agent {config.name} has no key",
-            cause=f"the environment variable {variable} is not set",
-            hint=f"export {variable}=…, or name another variable in key_env",
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise UsageError(f"the key in {variable} is no key", cause="it has characters no HTTP header takes")
-    return key

@@ -1,9 +1,8 @@
-"""Asking a model server: one request, tried again while that may help, and never a key in what is said of it."""
+"""Asking a model server through the gateway: one request, tried again while that may help."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -35,8 +34,6 @@ _HINTS = {
     404: "check base_url and the model's name",
 }
 _OVERFLOW = ("context_length_exceeded", "context length", "context window", "prompt is too long", "too many tokens")
-_SHORTEST_KEY = 8
-"""Characters: anything shorter is a placeholder, and hiding it would garble ordinary words."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class ModelClient:
         wire: Wire,
         *,
         base_url: str,
-        key: str | None,
+        token: str,
         retry: Retry,
         note: Callable[[str], None],
     ) -> None:
@@ -85,7 +82,7 @@ class ModelClient:
         self._config = config
         self._wire = wire
         self._url = wire.url(base_url)
-        self._key = key
+        self._token = token
         self._retry = retry
         self._note = note
 
@@ -98,7 +95,7 @@ class ModelClient:
                 reply = await self._once(self._wire.body(self._config, system, messages, tools))
             except _Passing as problem:
                 failures += 1
-                what = self.hide(problem.what)
+                what = problem.what
                 self._note(f"request failed ({failures} of {self._retry.tries}): {what}")
                 if failures >= self._retry.tries:
                     raise ProviderError(
@@ -114,13 +111,13 @@ class ModelClient:
         """Make one request. None: the server wants it in another form, which the wire has now taken on."""
         try:
             async with self._session.post(
-                self._url, json=body, headers=self._wire.headers(self._key), allow_redirects=False
+                self._url, json=body, headers=self._wire.headers(self._token), allow_redirects=False
             ) as response:
                 raw = await _read(response)
                 status, headers = response.status, response.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _Passing(f"no connection: {error or type(error).__name__}") from None
-        text = self.hide(raw.decode("utf-8", "replace"))
+        text = raw.decode("utf-8", "replace")
         if status == 200:
             return self._read_reply(text)
         problem = f"status {status}: {_message(text)}"
@@ -146,12 +143,6 @@ class ModelClient:
             return self._wire.reply(body)
         except MalformedReply as error:
             raise _Passing(f"malformed answer: {error}") from None
-
-    def hide(self, text: str) -> str:
-        """Return `text` without the key: servers like to say it back, and without isolation tools can find it."""
-        if self._key is None or len(self._key) < _SHORTEST_KEY:
-            return text
-        return text.replace(self._key, "[key]").replace(json.dumps(self._key)[1:-1], "[key]")
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -21,7 +21,6 @@ from worktrial.agents.basic.messages import (
 )
 from worktrial.agents.basic.record import Record
 from worktrial.agents.basic.tools import Tools
-from worktrial.agents.prices import cost_usd
 from worktrial.agents.protocol import Attempt, Outcome
 from worktrial.errors import SandboxError
 from worktrial.formats.run import AgentConfig
@@ -82,7 +81,6 @@ class Loop:
             ended,
             cause=cause,
             detail=detail,
-            usage=self._record.usage(),
             steps=self._record.requests,
             tool_calls=dict(self._record.tool_calls),
             served_by=dict(self._record.served_by),
@@ -148,11 +146,9 @@ class Loop:
         return cut
 
     def _take(self, reply: Reply) -> Reply:
-        """Keep a reply in the conversation and the record, and charge for it."""
+        """Keep a reply in the conversation and the record."""
         reply = replace(reply, calls=tuple(self._with_own_id(call) for call in reply.calls))
-        cost = None if reply.usage is None else cost_usd(self._config, reply.usage)
-        self._attempt.budget.charge(cost)
-        self._record.replied(reply, cost)
+        self._record.replied(reply)
         if reply.text or reply.calls:
             self._messages.append(reply)
         return reply
@@ -177,7 +173,7 @@ class Loop:
             self._record.called(counted, result.served_by)
             state = "failed" if result.failed else "done"
             self._record.note(f"{counted} {state} after {time.monotonic() - started:.2f} s")
-            results.append(replace(result, text=self._client.hide(result.text)))
+            results.append(result)
         return results
 
     def _show(self, results: Sequence[Result]) -> None:

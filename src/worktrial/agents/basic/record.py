@@ -1,4 +1,4 @@
-"""The trajectory and the sums of one attempt, kept as it goes."""
+"""The trajectory of one attempt, kept as it goes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig
 from worktrial.formats.trajectory import (
     AgentInfo,
-    FinalMetrics,
     Observation,
     ObservationResult,
     Step,
-    StepMetrics,
     ToolCall,
     Trajectory,
 )
-from worktrial.formats.trial import Usage
 from worktrial.store.files import writing
 
 
 class Record:
-    """What happened in one attempt: steps, usage, tool calls, and a log on disk that a kill leaves behind."""
+    """What happened in one attempt: steps, tool calls, and a log on disk that a kill leaves behind."""
 
     def __init__(self, log: Path) -> None:
         self.tool_calls: Counter[str] = Counter()
@@ -33,7 +30,6 @@ class Record:
         """Calls by tool and layer, `definition/language_server`."""
         self.requests = 0
         self._steps: list[Step] = []
-        self._usage = Usage(cost_usd=0.0, cost_source="metered")
         self._log = log
 
     def note(self, text: str) -> None:
@@ -57,18 +53,9 @@ class Record:
         )
         self._steps.append(step)
 
-    def replied(self, reply: Reply, cost_usd: float | None) -> None:
-        """Record what the model said and what its request used and cost; None is unknown."""
+    def replied(self, reply: Reply) -> None:
+        """Record what the model said. What that used and cost is in the gateway's record."""
         self.requests += 1
-        used = reply.usage
-        metrics = None
-        if used is not None:
-            metrics = StepMetrics(
-                prompt_tokens=used.input_tokens,
-                completion_tokens=used.output_tokens,
-                cached_tokens=used.cache_read_tokens,
-                cost_usd=cost_usd,
-            )
         calls = tuple(
             ToolCall(tool_call_id=call.id, function_name=call.name, arguments=call.arguments) for call in reply.calls
         )
@@ -79,10 +66,8 @@ class Record:
             message=reply.text,
             reasoning_content=reply.reasoning or None,
             tool_calls=calls or None,
-            metrics=metrics,
         )
         self._steps.append(step)
-        self._usage = _added(self._usage, used, cost_usd)
 
     def observed(self, results: Sequence[Result]) -> None:
         """Record what the calls of the last step gave."""
@@ -91,14 +76,8 @@ class Record:
         )
         self._steps[-1] = self._steps[-1].model_copy(update={"observation": observation})
 
-    def usage(self) -> Usage:
-        """Return the sums so far. The cost is unknown as soon as that of one request is."""
-        return self._usage
-
     def trajectory(self, config: AgentConfig, session: str, tools: Sequence[ToolSpec]) -> Trajectory:
         """Return all of it in ATIF."""
-        known = all(step.metrics for step in self._steps if step.source == "agent")
-        used = self._usage
         definitions = tuple(
             {
                 "type": "function",
@@ -112,25 +91,4 @@ class Record:
                 name=config.name, version=__version__, model_name=config.model, tool_definitions=definitions
             ),
             steps=tuple(self._steps),
-            final_metrics=FinalMetrics(
-                total_prompt_tokens=used.input_tokens if known else None,
-                total_completion_tokens=used.output_tokens if known else None,
-                total_cached_tokens=used.cache_read_tokens if known else None,
-                total_cost_usd=used.cost_usd,
-                total_steps=len(self._steps),
-            ),
         )
-
-
-def _added(total: Usage, used: Usage | None, cost_usd: float | None) -> Usage:
-    known = total.cost_usd is not None and cost_usd is not None
-    one = used or Usage()
-    return Usage(
-        requests=total.requests + 1,
-        input_tokens=total.input_tokens + one.input_tokens,
-        output_tokens=total.output_tokens + one.output_tokens,
-        cache_read_tokens=total.cache_read_tokens + one.cache_read_tokens,
-        cache_write_tokens=total.cache_write_tokens + one.cache_write_tokens,
-        cost_usd=(total.cost_usd or 0.0) + (cost_usd or 0.0) if known else None,
-        cost_source="metered" if known else None,
-    )

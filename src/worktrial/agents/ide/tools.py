@@ -14,12 +14,11 @@ from pydantic import Field
 
 from worktrial.agents.basic.messages import Call, Result
 from worktrial.agents.basic.tools import Arguments, Toolbox
-from worktrial.languages.protocol import Checks
-from worktrial.sandboxes.protocol import Mount, Workspace
+from worktrial.agents.basic.verify_tools import CheckTools, RunTests
+from worktrial.sandboxes.protocol import Mount
 
 _INSIDE = Path(__file__).with_name("inside")
 _TOOL_S = 120.0
-_TESTS_S = 600.0
 _SERVERS = {"python": ("ty", "server")}
 """Language servers that come with the extra `ide`."""
 _GRAMMARS = ("python", "javascript", "typescript", "go", "rust", "java", "c")
@@ -55,20 +54,13 @@ class _Format(Arguments):
     path: str = Field(description="Relative to the repository's folder.")
 
 
-class _RunTests(Arguments):
-    """Run tests with the project's runner; the end of its output tells what failed."""
-
-    targets: list[str] = Field(default_factory=list, description="Files, folders or test ids; empty: all tests.")
-    timeout_s: float = Field(default=300, gt=0, le=_TESTS_S, description="Seconds until they are killed.")
-
-
 class _Knowledge(Arguments):
     """Search what the project says of itself: documents, comments, docstrings; the nearest passages come first."""
 
     query: str
 
 
-class IdeTools(Toolbox):
+class IdeTools(CheckTools):
     """The tools of `basic` and those of an editor, in one workspace."""
 
     TOOLS: ClassVar[Mapping[str, type[Arguments]]] = {
@@ -78,20 +70,16 @@ class IdeTools(Toolbox):
         "references": _References,
         "diagnostics": _Diagnostics,
         "format": _Format,
-        "run_tests": _RunTests,
+        "run_tests": RunTests,
         "knowledge": _Knowledge,
     }
 
-    def __init__(self, workspace: Workspace, env: Mapping[str, str], mounts: tuple[Mount, ...], checks: Checks) -> None:
-        super().__init__(workspace, env, mounts)
-        self._checks = checks
-
     async def do(self, call: Call, arguments: Arguments, left_s: float) -> Result:
         """Run one call whose arguments are checked."""
-        if isinstance(arguments, _RunTests):
-            return await self._command(call, self._checks.test, arguments.targets, min(arguments.timeout_s, left_s))
+        if isinstance(arguments, RunTests):
+            return await self.check(call, self.checks.test, arguments.targets, min(arguments.timeout_s, left_s))
         if isinstance(arguments, _Format):
-            return await self._command(call, self._checks.format, [arguments.path], min(_TOOL_S, left_s))
+            return await self.check(call, self.checks.format, [arguments.path], min(_TOOL_S, left_s))
         if call.name in ("outline", "definition", "references", "diagnostics", "knowledge"):
             servers = _servers()
             packages = _packages()
@@ -111,14 +99,6 @@ class IdeTools(Toolbox):
                 mounts=tuple(Mount(path) for path in shown if not path.is_relative_to("/usr")),
             )
         return await super().do(call, arguments, left_s)
-
-    async def _command(self, call: Call, argv: tuple[str, ...], targets: list[str], timeout_s: float) -> Result:
-        if not argv:
-            return Result(
-                call.id, f"error: this project has nothing to {call.name.replace('_', ' ')} with", failed=True
-            )
-        mounts = tuple(Mount(path) for path in self._checks.mounts)
-        return await self.program(call, (*argv, *targets), timeout_s, mounts=mounts)
 
 
 def _servers() -> dict[str, tuple[str, ...]]:

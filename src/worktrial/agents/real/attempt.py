@@ -18,8 +18,9 @@ from worktrial.agents.real.endings import CAUSES, ending
 from worktrial.agents.real.inside_python import inside, inside_mounts
 from worktrial.agents.real.install import find
 from worktrial.agents.tool_use import tool_use
+from worktrial.agents.verify import NAME, server_command
 from worktrial.errors import AgentError, UsageError
-from worktrial.formats.run import AgentConfig
+from worktrial.formats.run import AgentConfig, McpServer
 from worktrial.formats.trajectory import AgentInfo, Step, Trajectory
 from worktrial.sandboxes.protocol import Command, Finished, Mount
 from worktrial.store.files import write_bytes
@@ -51,15 +52,16 @@ class Real:
         except AgentError as error:
             return Outcome("infrastructure", cause="agent_changed", detail=str(error), version=self.version)
         async with attempt.gateway.endpoint(attempt.trial, self.config, attempt.logs.parent) as endpoint:
-            ask = Ask(self.config, installed, attempt.prompt, endpoint.token)
-            finished = await self._run(attempt, ask, endpoint)
+            config, mounts = _with_checks(self.config, attempt)
+            ask = Ask(config, installed, attempt.prompt, endpoint.token)
+            finished = await self._run(attempt, ask, endpoint, mounts)
             write_bytes(attempt.logs / "agent.log", finished.output)
             logs = await _collect(attempt, self.agent)
             return self._outcome(attempt, finished, logs, endpoint.metered())
 
-    async def _run(self, attempt: Attempt, ask: Ask, endpoint: Endpoint) -> Finished:
+    async def _run(self, attempt: Attempt, ask: Ask, endpoint: Endpoint, more: tuple[Mount, ...]) -> Finished:
         launch = self.agent.launch(ask)
-        mounts = [*attempt.mounts, *ask.installed.mounts, *map(Mount, map(Path, self.config.mounts))]
+        mounts = [*attempt.mounts, *more, *ask.installed.mounts, *map(Mount, map(Path, self.config.mounts))]
         return await attempt.workspace.run(
             Command(
                 inside("launch.py", "run"),
@@ -74,7 +76,6 @@ class Real:
         heard = self.agent.read(logs)
         ended, cause, detail = ending(finished, metered.requests, metered.stopped)
         used = usage(metered.requests)
-        attempt.budget.charge(used.cost_usd)
         steps = merge(_with_prompt(heard, attempt.prompt), metered.requests)
         counts = Counter(call.function_name for step in steps for call in step.tool_calls or ())
         return Outcome(
@@ -96,10 +97,20 @@ class Real:
         )
 
 
+def _with_checks(config: AgentConfig, attempt: Attempt) -> tuple[AgentConfig, tuple[Mount, ...]]:
+    """Return the configuration with the verification server among its MCP servers if it asks for it, and its mounts."""
+    if not config.verify:
+        return config, ()
+    (program, *args), mounts = server_command(attempt.checks)
+    # Agents differ in what variables they pass on to a server; without PATH it would not find the environment.
+    server = McpServer(command=program, args=tuple(args), env=dict(attempt.env))
+    return config.model_copy(update={"mcp": {**config.mcp, NAME: server}}), mounts
+
+
 def _check(agent: RealAgent, config: AgentConfig) -> None:
     if not config.model:
         raise UsageError(f"agent {config.name} has no model", hint=f"name one: --agent {config.kind}:MODEL")
-    if config.mcp and not agent.mcp:
+    if (config.mcp or config.verify) and not agent.mcp:
         raise UsageError(f"agent {config.name} has MCP servers, and {agent.title} takes none")
     if config.command:
         raise UsageError(

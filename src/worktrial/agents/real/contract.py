@@ -102,23 +102,52 @@ class Heard:
 
 
 class RealAgent(Protocol):
-    """One agent. Each attribute is a fact about the program, each method a pure function."""
+    """One agent. Each property is a fact about the program, each method a pure function."""
 
-    name: str
-    title: str
-    package: Package
-    context_file: str
-    """The file of a repository's root it reads instructions from; empty when it reads none by itself."""
-    mcp: bool
-    """Whether it takes MCP servers."""
-    probe: tuple[str, ...]
-    """Arguments that make it say its version, without network and at exit code 0."""
-    quiet: Mapping[str, str]
-    """Variables that turn off what it sends home, its updates and its questions."""
-    logs: tuple[str, ...]
-    """Globs, below the home, of the files `read` wants."""
-    leftovers: tuple[str, ...]
-    """Globs, below the repository's root, of what it puts there for itself whatever it is told: no part of its work."""
+    @property
+    def name(self) -> str:
+        """The kind, as configurations have it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        ...
+
+    @property
+    def package(self) -> Package:
+        """Where it comes from."""
+        ...
+
+    @property
+    def context_file(self) -> str:
+        """The file of a repository's root it reads instructions from; empty when it reads none by itself."""
+        ...
+
+    @property
+    def mcp(self) -> bool:
+        """Whether it takes MCP servers."""
+        ...
+
+    @property
+    def probe(self) -> tuple[str, ...]:
+        """Arguments that make it say its version, without network and at exit code 0."""
+        ...
+
+    @property
+    def quiet(self) -> Mapping[str, str]:
+        """Variables that turn off what it sends home, its updates and its questions."""
+        ...
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        """Globs, below the home, of the files `read` wants."""
+        ...
+
+    @property
+    def leftovers(self) -> tuple[str, ...]:
+        """Globs, below the repository's root, of what it puts there for itself whatever it is told."""
+        ...
 
     def wire(self, config: AgentConfig) -> Wire:
         """Return what it will speak to the gateway."""

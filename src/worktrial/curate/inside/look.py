@@ -90,6 +90,9 @@ class Looker:
             return
         self.counts["files"] += 1
         self.counts["bytes"] += len(data)
+        if data[:4] == b"\x7fELF" or (path.endswith(b".pyc") and is_of_its_source(path, data)):
+            self.take(blob_piece(data), "")
+            return
         try:
             self.data(data, "", DEPTH)
         except TooMuchError as reason:
@@ -206,6 +209,18 @@ class Looker:
             self.data(b"".join(parts), inside + "!", 0)
 
 
+def is_of_its_source(path, data):
+    """Tell whether bytecode was compiled from the source beside it, as that is now: then the source says it all."""
+    folder, name = os.path.split(path)
+    source = os.path.join(os.path.dirname(folder), name.split(b".")[0] + b".py")
+    try:
+        status = os.stat(source)
+    except OSError:
+        return False
+    flags, time, size = (int.from_bytes(data[start : start + 4], "little") for start in (4, 8, 12))
+    return flags == 0 and time == int(status.st_mtime) & 0xFFFFFFFF and size == status.st_size & 0xFFFFFFFF
+
+
 def lines(data: bytes) -> Iterator[bytes]:
     """Yield the telling part of every line that is long enough, however it is quoted, commented or prefixed."""
     for run in _RUN.findall(data):
@@ -286,13 +301,17 @@ def name_of(path):
     return path.decode("utf-8", "backslashreplace")
 
 
-def environment_roots(question):
-    """Return the folders of the environment, and of packages beside the interpreter and of the system."""
-    found = list(question["environment"])
-    for prefix in dict.fromkeys(question["prefixes"]):
+def beside(question, stems):
+    """Yield, of the packages beside the interpreter and of the system, wheels and files named like a changed one."""
+    found = []
+    for prefix in question["prefixes"]:
         found += sorted(glob.glob(prefix + "/lib*/python3*/site-packages"))
         found += sorted(glob.glob(prefix + "/lib/python3*/dist-packages"))
-    return list(dict.fromkeys(map(os.path.realpath, found)))
+    for root in dict.fromkeys(map(os.path.realpath, found)):
+        for path, status in walk([root]):
+            name = os.path.basename(path)
+            if name.split(b".")[0] in stems or name.endswith((b".whl", b".egg")):
+                yield path, status
 
 
 def listing(roots):
@@ -346,11 +365,15 @@ def repository(tree):
 def near(question, say):
     """Look through workspace, home and temporary files; say what the environment is known by."""
     wanted = {bytes.fromhex(piece) for piece in question["pieces"]}
+    context = {bytes.fromhex(piece) for piece in question["context"]}
     for path, before, after in compiled(question["sources"]):
         wanted |= after
+        context |= before
         say(bodies=sorted(map(bytes.hex, after)), of=path, context=sorted(map(bytes.hex, before)))
     roots = (".", os.environ["HOME"], os.environ["TMPDIR"])
     looker = search(question, wanted, walk(roots, (*question["environment"], *question["prefixes"])), say)
+    stems = {os.path.basename(os.fsencode(path)).split(b".")[0] for path in question["changed"]}
+    search(question, wanted | context, beside(question, stems), lambda **hit: say(**hit, beside=True))
     try:
         for kind, name, what in repository(question["tree"]):
             if kind == "finding":
@@ -362,14 +385,14 @@ def near(question, say):
                         say(hit=oid[:16], path=".git", inside=oid)
     except RuntimeError as error:
         say(finding="git cannot read it: " + str(error), path=".git")
-    say(counts=looker.counts, skipped=looker.skipped, listing=listing(environment_roots(question)))
+    say(counts=looker.counts, skipped=looker.skipped, listing=listing(question["environment"]))
 
 
 def index(question, say):
     """Read the whole environment and give its pieces."""
     pieces = set()
     looker = Looker(question["bounds"], lambda piece, _: pieces.add(piece))
-    for path, _ in walk(environment_roots(question)):
+    for path, _ in walk(question["environment"]):
         looker.file(path)
     data = b"".join(sorted(pieces))
     for start in range(0, len(data), 3 << 16):
@@ -380,7 +403,7 @@ def index(question, say):
 def far(question, say):
     """Find out where in the environment some pieces are."""
     wanted = {bytes.fromhex(piece) for piece in question["pieces"]}
-    search(question, wanted, walk(environment_roots(question)), say)
+    search(question, wanted, walk(question["environment"]), say)
 
 
 def search(question, wanted, files, say):

@@ -35,6 +35,10 @@ _INFRASTRUCTURE = frozenset({
     "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg",
     "pyproject.toml", ".coveragerc", "sitecustomize.py", "usercustomize.py",
 })  # fmt: skip
+_STARTED = frozenset({"sitecustomize", "usercustomize"})
+"""Modules, in whatever form, that Python imports by itself at its start."""
+_HIDDEN_CODE = _STARTED | {"__pycache__"}
+"""Folders of code that is run in place of, or before, the code one sees."""
 _SETTINGS = _INFRASTRUCTURE - {"conftest.py", "sitecustomize.py", "usercustomize.py"} | {
     "noxfile.py", "manifest.in", "pipfile", "environment.yml", "environment.yaml", "meson.build", "meson.options",
     "meson_options.txt", "cmakelists.txt", "cargo.toml", "mypy.ini", ".flake8", "ruff.toml", ".ruff.toml", ".pylintrc",
@@ -119,9 +123,9 @@ def needs_build(path: str) -> bool:
 def infrastructure(path: str) -> bool:
     """Tell whether the file decides how tests run; see `Language.infrastructure`."""
     *folders, name = path.lower().split("/")
-    if any(folder.endswith((".egg-info", ".dist-info")) for folder in folders):
+    if any(folder.endswith((".egg-info", ".dist-info")) or folder in _HIDDEN_CODE for folder in folders):
         return True  # pytest loads the plugins that the metadata of a package on the path names
-    return name in _INFRASTRUCTURE or name.endswith(".pth")
+    return name in _INFRASTRUCTURE or name.endswith((".pth", ".egg-info")) or name.split(".", 1)[0] in _STARTED
 
 
 def holds_tests(path: str) -> bool:

@@ -43,28 +43,34 @@ class SaidByTests:
             case {"test": str(test), "status": str(status)}:
                 self._running = None
                 self._hear_test(test, status if status in _STATUSES else "error", record)
-            case {"uncollected": str(path)}:
-                if not self._is_canary(path):
-                    self._done[path] = "uncollected"
-            case {"skipped_file": str(path)}:
-                if not self._is_canary(path):
-                    self._done.setdefault(path, "skipped")
+            case {"uncollected": str(path)} if not self._is_canary(path):
+                self._done[path] = "uncollected"
+            case {"skipped_file": str(path)} if not self._is_canary(path):
+                self._done.setdefault(path, "skipped")
             case {"covered": str(path), "tests": dict(tests)}:
-                for test, lines in tests.items():
-                    if isinstance(lines, list) and all(isinstance(line, int) for line in lines):
-                        self.covering.setdefault(test, {})[path] = tuple(lines)
-            case {"evidence": str(kind)}:
-                self.evidence.add(kind)
-            case {"source": str(path), "sha256": str(digest)}:
-                if self.sources.setdefault(path, digest) != digest:
-                    self.evidence.add(f"source_changed:{path}")
+                self._hear_covered(path, tests)
             case {"finished": int(code), "failures": int(failures), "canaries": int(canaries)}:
                 self.finished = True
                 self._exit_code, self._failures = code, failures
                 if code in (0, 1) and not canaries:
                     self.evidence.add("canary_not_run")
             case _:
+                self._hear_signs(record)
+
+    def _hear_signs(self, record: dict[str, Any]) -> None:
+        match record:
+            case {"evidence": str(kind)}:
+                self.evidence.add(kind)
+            case {"source": str(path), "sha256": str(digest)}:
+                if self.sources.setdefault(path, digest) != digest:
+                    self.evidence.add(f"source_changed:{path}")
+            case _:
                 pass
+
+    def _hear_covered(self, path: str, tests: dict[str, Any]) -> None:
+        for test, lines in tests.items():
+            if isinstance(lines, list) and all(isinstance(line, int) for line in lines):
+                self.covering.setdefault(test, {})[path] = tuple(lines)
 
     def _hear_test(self, test: str, status: Status, record: dict[str, Any]) -> None:
         if self._is_canary(test):
@@ -88,7 +94,7 @@ class SaidByTests:
             found[running] = "timeout" if ended == "timeout" else "error"
         return found
 
-    def contradiction(self, exit_code: int | None) -> str:
+    def contradiction(self) -> str:
         """Return what in the report cannot be true, for people; empty when nothing is."""
         if self.forged or not self.finished:
             return self.forged
@@ -97,8 +103,6 @@ class SaidByTests:
             return f"the runner counted no failure, but {failed[0]} failed"
         if self._exit_code == 1 and not self._failures and not failed:
             return "the runner ended with exit code 1, but nothing failed"
-        if exit_code == 0 and self._exit_code != 0:
-            return f"the process ended with exit code 0, but the runner with {self._exit_code}"
         return ""
 
 

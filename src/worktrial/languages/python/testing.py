@@ -68,7 +68,7 @@ async def test(workspace: Workspace, environment: BuiltEnvironment, plan: TestPl
     )
     said = read_report(finished.report, key, canary.name, whole=finished.ended == "completed")
     ended: Ended = finished.ended
-    forged = said.contradiction(finished.exit_code)
+    forged = said.contradiction()
     if ended == "completed" and (forged or not said.finished):
         ended = "crashed"
     return TestReport(

@@ -127,7 +127,7 @@ def raises_edit(call: ast.Call, source: Source, salt: str) -> Edit | None:
     return Edit(start, end, _OTHER_EXCEPTION, f"line {kind.lineno}: another exception", raises=True)
 
 
-def _other_literal(node: ast.expr, source: Source, salt: str) -> Edit | None:
+def _other_literal(node: ast.expr, source: Source, salt: str) -> Edit | None:  # noqa: PLR0911 - one per kind of node
     """Return the change of a literal, or of one inside it, to another of its type."""
     if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "approx" and node.args:
         return _other_literal(node.args[0], source, salt)
@@ -161,7 +161,7 @@ def _other_value(value: str | bytes | bool | float, salt: str) -> str | bytes | 
     if isinstance(value, int):
         return value + 1 + _number(salt) % 8
     if isinstance(value, float):
-        return value * 3 + 7 if value == value else 7.0  # noqa: PLR0124 - not a number
+        return value * 3 + 7 if abs(value) < 1e100 else 7.0
     if isinstance(value, bytes):
         return _other_text(value.decode("latin-1"), salt).encode("latin-1")
     return _other_text(value, salt)

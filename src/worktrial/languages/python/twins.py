@@ -14,6 +14,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from worktrial.languages.protocol import TwinFile
 from worktrial.languages.python.twinning import Edit, assert_edits, call_edits, raises_edit
@@ -70,7 +71,7 @@ def _functions(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, _F
 
 
 def _one_of(edits: list[Edit], name: str, seed: int) -> Edit | None:
-    """Choose one: by its rank in an order that depends on the test's name alone, so that seeds differ in their choice."""
+    """Choose one by its rank in an order that depends on the test's name alone: so seeds differ in their choice."""
     if not edits:
         return None
     _, _, bare = name.partition(":")
@@ -104,11 +105,17 @@ def _in_block(body: list[ast.stmt], function: _FUNCTION, source: _Source, salt: 
                         yield edit
             else:
                 yield from _in_block(node.body, function, source, salt)
-        elif isinstance(node, ast.For) and isinstance(node.iter, ast.List | ast.Tuple | ast.Set) and node.iter.elts:
-            if not _has(node.body, ast.Continue | ast.Break):
-                yield from _in_block(node.body, function, source, salt)
+        elif _is_sure_loop(node):
+            yield from _in_block(node.body, function, source, salt)
         if _has([node], ast.Return) or _may_leave(node):
             return
+
+
+def _is_sure_loop(node: ast.stmt) -> TypeGuard[ast.For]:
+    """Tell a loop over a list that is written out and not empty, that goes through its whole body each time."""
+    if not isinstance(node, ast.For) or not isinstance(node.iter, ast.List | ast.Tuple):
+        return False
+    return bool(node.iter.elts) and not _has(node.body, ast.Continue | ast.Break)
 
 
 def _has(body: list[ast.stmt], kind: type[ast.AST] | object) -> bool:

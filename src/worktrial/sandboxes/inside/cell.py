@@ -45,6 +45,7 @@ def be_cell(orders: socket.socket, owner: int, network: bool, masked: bool = Tru
         with socket.socket(fileno=handles[0]) as status:
             try:
                 handles = _furnish(order, handles[1:])
+                join_groups(child, [handles.pop() for _ in range(order["groups"])])
                 kernel.keep_capabilities(kernel.CAP_KILL)
                 messages.send(tell, order, handles)
                 for handle in handles:
@@ -186,16 +187,17 @@ def set_limits(limits: dict[str, float]) -> None:
     kernel.limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 2)
 
 
-def join_groups(handles: Sequence[int]) -> None:
-    """Enter control groups, by their open `cgroup.procs` or `tasks`."""
+def join_groups(pid: int, handles: Sequence[int]) -> None:
+    """Put a process, which should sleep, into control groups by their open `cgroup.procs`.
+
+    A process that entered by itself would wait for the kernel many times as long.
+    """
     for handle in handles:
-        os.write(handle, b"0")
+        os.write(handle, str(pid).encode())
         os.close(handle)
 
 
 def _obey(order: dict[str, Any], handles: list[int], told: socket.socket) -> None:
-    groups = [handles.pop() for _ in range(order["groups"])]
-    join_groups(groups)
     told = place_handles(handles, told)
     set_limits(order["limits"])
     action: Callable[[dict[str, Any]], None] = {"exec": _execute, "read": _read, "write": _write}[order["action"]]

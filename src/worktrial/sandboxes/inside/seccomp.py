@@ -242,6 +242,11 @@ _ALL_THREADS, _SPECULATION_ALLOWED = 1, 4
 _PR_SET_NO_NEW_PRIVS = 38
 
 
+def known() -> bool:
+    """Return whether there is a filter for this machine."""
+    return platform.machine() in _COLUMN and ctypes.sizeof(ctypes.c_void_p) == 8
+
+
 def install(families: Iterable[int] = PRIVATE_NETWORK, allow_mounts: bool = False, allow_ipc: bool = True) -> None:
     """Put this process, all its threads and whatever it starts under the filter, for good.
 
@@ -254,8 +259,11 @@ def install(families: Iterable[int] = PRIVATE_NETWORK, allow_mounts: bool = Fals
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))):
         raise _failed("no_new_privs")
-    flags = ctypes.c_uint(_ALL_THREADS | _SPECULATION_ALLOWED)
-    done = libc.syscall(ctypes.c_long(_SECCOMP[machine]), ctypes.c_uint(_SET_MODE_FILTER), flags, ctypes.byref(whole))
+    number, mode = ctypes.c_long(_SECCOMP[machine]), ctypes.c_uint(_SET_MODE_FILTER)
+    for flags in (_ALL_THREADS | _SPECULATION_ALLOWED, _ALL_THREADS):
+        done = libc.syscall(number, mode, ctypes.c_uint(flags), ctypes.byref(whole))
+        if done >= 0 or ctypes.get_errno() != errno.EINVAL:  # gVisor knows nothing of speculation
+            break
     if done < 0:
         raise _failed("seccomp")
     if done:
@@ -268,7 +276,7 @@ def assembled(
 ) -> tuple[str, _Program]:
     """Return this machine's name and the filter for it. Takes a millisecond once: who forks many calls it before."""
     machine = platform.machine()
-    if machine not in _COLUMN or ctypes.sizeof(ctypes.c_void_p) != 8:
+    if not known():
         raise SeccompError(errno.ENOSYS, "there is no system call filter for " + machine)
     lines = program(machine, families, allow_mounts, allow_ipc)
     return machine, _Program(len(lines), (_Line * len(lines))(*(_Line(*line) for line in lines)))

@@ -124,6 +124,7 @@ def _be_first(answers: socket.socket) -> dict[str, Any] | None:
             os._exit(0)
         order, handles = received
         handles = _furnish(order, handles)
+        cell.join_groups(child, [handles.pop() for _ in range(order["groups"])])
         kernel.keep_capabilities(kernel.CAP_KILL)
         messages.send(tell, order, handles)
         for handle in handles:
@@ -157,7 +158,6 @@ def _wait_for_job(told: socket.socket) -> dict[str, Any] | None:
     if received is None:
         return None
     order, handles = received
-    cell.join_groups([handles.pop() for _ in range(order["groups"])])
     cell.place_handles(handles, told).close()
     cell.set_limits(order["limits"])
     kernel.set_dumpable(True)  # as any program that was just started

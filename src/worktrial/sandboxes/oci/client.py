@@ -48,8 +48,8 @@ class Client:
 
     @property
     def is_gvisor(self) -> bool:
-        """Whether the runtime is `runsc`, by its name."""
-        return self.runtime is not None and Path(self.runtime).name == "runsc"
+        """Whether the runtime is `runsc`, by its name: a daemon may have it as `runsc-kvm`, say."""
+        return self.runtime is not None and "runsc" in Path(self.runtime).name
 
     def run_arguments(self) -> list[str]:
         """Return what `run` is told for every container, whatever it is for."""

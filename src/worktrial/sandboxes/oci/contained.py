@@ -13,15 +13,18 @@ from worktrial.errors import SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.sandboxes.oci.client import Client
 from worktrial.sandboxes.oci.inside import frames
-from worktrial.sandboxes.process import Capture, end
+from worktrial.sandboxes.process import end
 from worktrial.sandboxes.protocol import Finished
 from worktrial.sandboxes.standby import Watch
+from worktrial.sandboxes.streams import Capture
 
 KEPT_OUTPUT = 512 * 1024
 KEPT_REPORT = 64 * 1024 * 1024
 _KEPT_ERRORS = 16 * 1024
 _GRACE_S = 60.0
 """What a container may take to start and to end, beside the time its command was given."""
+_LEAVE_S = 5.0
+"""What a client is given to see that its container has ended."""
 _KILLED = 137
 _WAITING = 256
 """Pieces of output that may wait for `receive` before the command is kept waiting."""
@@ -118,10 +121,10 @@ class Attached:
         if stdin is not None:
             stdin.close()
         try:
-            async with asyncio.timeout(_GRACE_S):
+            async with asyncio.timeout(_LEAVE_S):
                 await self._process.wait()
                 await self._errors
-        except TimeoutError:
+        except TimeoutError:  # podman 4.3 may wait for the end of a container that it has missed
             await self.remove()
         finally:
             await self._finish()

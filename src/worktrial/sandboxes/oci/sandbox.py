@@ -142,9 +142,17 @@ async def _try(sandbox: Oci) -> Probe:
                 return Probe(False, f"a container did not do as it was told: {done.ended}, {last_line(done.output)}",
                              "worktrial and the daemon must be on the same machine, with the same files")  # fmt: skip
             await workspace.host(["test", "-f", "{workspace}/new"], env=os.environ)
+            (layer / "out").mkdir()
+            mounts = (Mount(layer), Mount(layer / "out", writable=True))
+            await workspace.run(Command(("sh", "-c", f": > {layer}/seen"), 30, mounts=mounts))
+            if (layer / "seen").read_text() != "seen":  # gVisor of 2024 does so: it opens, and then looks at the mount
+                return Probe(False, "this runtime lets files be emptied that are mounted read-only", _GOFER)
         finally:
             await workspace.close()
     return Probe(True)
+
+
+_GOFER = 'give runsc "--directfs=false" in the "runtimeArgs" of the daemon\'s configuration'
 
 
 def _hint(tool: Tool, cause: str) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from worktrial.errors import SandboxError
 from worktrial.sandboxes import pageout
 from worktrial.sandboxes.oci.client import Client
-from worktrial.sandboxes.process import descendants
 from worktrial.sandboxes.standby import SignalSleeper
+from worktrial.sandboxes.usage import descendants
 
 
 class ContainersSleeper:

@@ -30,6 +30,8 @@ from worktrial.sandboxes.standby import Standby
 from worktrial.store.files import writing
 
 _FOLDERS = (str(ROOT), HOME, "/tmp")  # noqa: S108 - inside
+_LONGEST = 131072
+"""Bytes of one argument that Linux takes (MAX_ARG_STRLEN); gVisor takes more, and is not to differ."""
 _OWN_MIB = 16
 """What our program inside may take beside the command."""
 _GVISOR_MIB = 256
@@ -60,7 +62,7 @@ async def open_workspace(wanted: Wanted, forked: ContainedWorkspace | None = Non
     spec = {"mode": "hold", "layers": len(layers), "folders": _FOLDERS, "forked": forked is not None}
     spec |= {"uid": machine.agent, "gid": machine.agent}
     try:
-        holder = await machine.run(f"worktrial-{uuid.uuid4().hex}", HOLDER, spec, shown)
+        holder = await machine.ours().run(f"worktrial-{uuid.uuid4().hex}", HOLDER, spec, shown)
     except ValueError as error:
         raise SandboxError("could not open a workspace", cause=str(error)) from error
     try:
@@ -137,8 +139,10 @@ class ContainedWorkspace:
         what = command.argv[0]
         try:
             for part in (*command.argv, *command.env.keys(), *command.env.values()):
-                if b"\0" in os.fsencode(part):
+                if b"\0" in (encoded := os.fsencode(part)):
                     raise SandboxError(f"could not start {what}", cause="an argument or variable holds a NUL")
+                if len(encoded) >= _LONGEST:
+                    raise SandboxError(f"could not start {what}", cause="Argument list too long")
         except UnicodeEncodeError as error:
             raise SandboxError(f"could not start {what}", cause=str(error)) from error
         for name in [name for name, process in self._processes.items() if process.has_ended]:
@@ -243,7 +247,7 @@ class ContainedWorkspace:
             "/out": Shown(str(folder), writable=True),
         }
         async with self._watch.call(), self._still():
-            writer = await self._machine.run(f"worktrial-{uuid.uuid4().hex}", HOLDER, spec, shown)
+            writer = await self._machine.ours().run(f"worktrial-{uuid.uuid4().hex}", HOLDER, spec, shown)
             try:
                 await writer.answer()
             except BaseException:

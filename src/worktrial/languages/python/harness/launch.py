@@ -20,7 +20,7 @@ RUNNER = (
     "_pytest.runner", "_pytest.skipping", "_pytest.subtests", "_pytest.terminal", "_pytest.threadexception",
     "_pytest.unittest", "_pytest.unraisableexception", "_pytest._code.code", "pluggy", "pluggy._callers",
     "pluggy._hooks", "pluggy._manager", "pluggy._result", "pluggy.hooks", "pluggy.manager", "pluggy.callers",
-    "unittest.case", "unittest.result", "unittest.mock", "builtins", "time",
+    "unittest.case", "unittest.result", "unittest.mock", "ast", "builtins", "time",
 )  # fmt: skip
 """Modules whose functions and classes have to be the same at the end as they were before the workspace's code came."""
 EARLY = ("difflib", "doctest", "pprint", "unittest", "unittest.mock", "asyncio", "threading", "platform", "copy")
@@ -51,7 +51,7 @@ def main():
     reporter = reporting.Reporter(event, plan, coverage, canary, prover)
     proof.install(prover, targets)
     reporting.hide_current_test(plan["current_test"])
-    seal(witness, report_fd, plan, cwd, (main, proof, reporting))
+    seal(witness, report_fd, plan, cwd, {"proof": proof, "reporter": reporting})
 
     for root in plan["roots"]:
         sys.path.append(os.path.normpath(os.path.join(cwd, root)))
@@ -73,7 +73,7 @@ sys_audit = sys.audit
 
 def seal(witness, report_fd, plan, cwd, ours):
     """Hand the report to the witness; nothing else keeps its key or writes to its file descriptor."""
-    modules = []
+    modules = [("worktrial_" + name, module) for name, module in ours.items()]
     for name in (*EARLY, *RUNNER):
         try:
             module = importlib.import_module(name)
@@ -84,11 +84,12 @@ def seal(witness, report_fd, plan, cwd, ours):
     harmless = {"builtins." + name for name in ("open", "print", "input", "__import__", "breakpoint", "help", "exit",
                 "quit", "copyright", "credits", "license", "_")}  # fmt: skip
     snapshot = witness.take_snapshot(modules, harmless)
-    codes = []
-    for thing in ours:
-        codes += witness.code_objects(*([thing] if callable(thing) else vars(thing).values()))
+    # By its globals: in a fork of a warm interpreter, `__main__` is another module.
+    codes = witness.code_objects(
+        *globals().values(), *(one for module in ours.values() for one in vars(module).values())
+    )
     key = bytes.fromhex(plan.pop("key"))
-    witness.seal(report_fd, key, plan["event"], codes, snapshot, cwd + "/")
+    witness.seal(report_fd, key, plan["event"], own_codes=codes, snapshot=snapshot, workspace=cwd + "/")
 
 
 def load(folder, name):

@@ -29,7 +29,7 @@ class Prover:
 
     def compile(self, source, filename, rewrite=None):
         """Return the code of a module; `rewrite` changes its syntax tree before the marks are put in."""
-        tree = ast.parse(source, filename=filename)
+        tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         if rewrite is not None:
             rewrite(tree)
         self.put_marks(tree)
@@ -122,8 +122,8 @@ def install(prover, targets):
         return stat, prover.compile(source, filename, lambda tree: rewrite_asserts(tree, *given))
 
     rewrite._rewrite_test = rewrite_test
-    rewrite._read_pyc = lambda *args, **kwargs: None
-    rewrite._write_pyc = lambda *args, **kwargs: True
+    rewrite._read_pyc = lambda *_args, **_kwargs: None
+    rewrite._write_pyc = lambda *_args, **_kwargs: True
     sys.meta_path.insert(0, Finder(prover, {os.path.realpath(path) for path in targets}))
 
 

@@ -207,7 +207,7 @@ def hide_current_test(value):
     """Have `PYTEST_CURRENT_TEST` be there, as libraries look for it, without telling which test it is."""
     from _pytest import runner
 
-    def update_current_test_var(item, when):
+    def update_current_test_var(item, when):  # noqa: ARG001 - as pytest calls it
         if when:
             os.environ["PYTEST_CURRENT_TEST"] = "%s (%s)" % (value, when)
         else:

@@ -12,19 +12,19 @@ import itertools
 import os
 import sys
 import types
+from _blake2 import blake2b
 from _json import encode_basestring_ascii
 from _thread import RLock
 
-from _blake2 import blake2b
-
 WATCHED = frozenset((
-    "sys.settrace", "sys.setprofile", "sys.addaudithook", "sys._current_frames", "gc.get_objects", "gc.get_referrers",
+    "open", "object.__setattr__", "sys.settrace", "sys.setprofile", "sys.addaudithook",
+    "sys._current_frames", "gc.get_objects", "gc.get_referrers",
     "ctypes.string_at", "ctypes.addressof", "ctypes.cdata", "ctypes.cdata/buffer", "ctypes.PyObj_FromPtr",
 ))  # fmt: skip
-"""Events that are noted once each: what is new against the validated solution is shown with the verdict."""
+"""Events that are looked at; most are noted once each, and what the validated solution does not cause is shown."""
 
 
-def seal(fd, key, event_name, own_codes, snapshot, workspace):
+def seal(fd, key, event_name, *, own_codes, snapshot, workspace):  # noqa: PLR0915 - one closure: nothing in it is reachable
     """Install the witness and hide it. Nothing is returned: from here on it is spoken to by `sys.audit` alone.
 
     `own_codes` are the code objects of the harness, `snapshot` what `take_snapshot` returned, `workspace` the folder
@@ -37,7 +37,7 @@ def seal(fd, key, event_name, own_codes, snapshot, workspace):
     _type, _str, _int, _bool, _dict, _list, _tuple = type, str, int, bool, dict, list, tuple
     _id, _len, _set, _error = id, len, set, BaseException
     own = {id(code): code for code in own_codes}
-    bodies = {}  # id of a code object: (code, path, qualified name, module number); the code is kept, so ids stay theirs
+    bodies = {}  # id of a code object: (code, path, qualified name, module number)
     by_name = {}  # (path, qualified name): whether there is such a body
     module_globals = {}  # module number: its globals, once its code has run
     fd_names = ("/proc/self/fd/%d" % fd, "/dev/fd/%d" % fd, "/proc/%d/fd/%d" % (pid, fd))
@@ -120,7 +120,7 @@ def seal(fd, key, event_name, own_codes, snapshot, workspace):
         if known is None:
             note("foreign_caller")
             return
-        code, path, name, module_number = known
+        _, path, name, module_number = known
         if not name:
             if module_number in module_globals:
                 note("module_run_again:" + path)
@@ -131,7 +131,7 @@ def seal(fd, key, event_name, own_codes, snapshot, workspace):
         elif kind == "end":
             state["ended"].add((path, name))
 
-    def check(frame):
+    def check():
         if freeze_count() * 2 < state["frozen"]:
             note("gc_unfrozen")
         for label, names, name, value, code in snapshot:
@@ -147,7 +147,7 @@ def seal(fd, key, event_name, own_codes, snapshot, workspace):
                     note("open:report")
                 elif path.endswith("/mem"):
                     note("open:memory")
-        elif event == "object.__setattr__" or event == "object.__delattr__":
+        elif event == "object.__setattr__":
             if args[1] == "__code__":
                 note("code_replaced")
         else:
@@ -162,24 +162,23 @@ def seal(fd, key, event_name, own_codes, snapshot, workspace):
                 return
             try:
                 frame, kind = getframe(1), args[0]
-                if kind == "begin" or kind == "end" or kind == "module":
+                if kind in ("begin", "end", "module"):
                     mark(frame, kind)
                 elif kind == "say":
                     say(frame, args[1])
                 elif kind == "register":
                     register(frame, *args[1:])
                 elif kind == "check" and _id(frame.f_code) in own:
-                    check(frame)
+                    check()
                 else:
                     note("foreign_caller")
             except _error:  # an exception that left this function would show its frame, and all it closes over
                 return
-        elif event in watched or event == "open" or event == "object.__setattr__":
-            if getpid() == pid:
-                try:
-                    watch(event, args)
-                except _error:
-                    return
+        elif event in watched and getpid() == pid:
+            try:
+                watch(event, args)
+            except _error:
+                return
 
     sys.addaudithook(hook)
     gc.freeze()
@@ -187,7 +186,7 @@ def seal(fd, key, event_name, own_codes, snapshot, workspace):
 
 
 def take_snapshot(modules, skip=()):
-    """Return `(label, names, name, value, code)` for every function and class of modules, and of the classes in them."""
+    """Return `(label, names, name, value, code)` for all functions and classes of modules, and of their classes."""
     found = []
     for label, module in modules:
         names = vars(module)

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "-shared")
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import files

@@ -1,0 +1,65 @@
+"""The gateway of a run: started for agents that ask models, and what all attempts cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+from tests.tools.model_server import ModelServer, Script, Turn, Usage
+
+from worktrial.errors import UsageError
+from worktrial.formats.run import AgentConfig, RunRequest
+from worktrial.gateway.limits import Budget
+from worktrial.run.link import gateway_for, spent
+
+
+def request(*agents: AgentConfig) -> RunRequest:
+    return RunRequest(suite="/suite", agents=agents, trials=1, tasks=("t",), sandbox="none")
+
+
+async def test_agents_without_a_model_need_no_gateway(tmp_path: Path) -> None:
+    """Nothing listens for them."""
+    async with gateway_for(request(AgentConfig(name="nop", kind="nop")), Budget(1.0), tmp_path) as link:
+        assert link is None
+    assert not list(tmp_path.iterdir())
+
+
+async def test_an_endpoint_reaches_the_agents_own_server_and_is_charged(tmp_path: Path) -> None:
+    """By the price of its configuration; the run's budget knows, and so does the next run on the folder."""
+    server = ModelServer([Script((Turn("hi", usage=Usage(1000, 0)),))])
+    await server.start()
+    config = AgentConfig(
+        name="a",
+        kind="basic",
+        model="m",
+        base_url=f"{server.url}/v1",
+        input_usd_per_mtok=100.0,
+        output_usd_per_mtok=1.0,
+    )
+    budget = Budget(1.0)
+    try:
+        async with gateway_for(request(config), budget, tmp_path) as link:
+            assert link is not None
+            async with link.endpoint("a/t/1", config, tmp_path / "trial") as endpoint:
+                body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+                url = f"http://gateway{endpoint.path}/v1/chat/completions"
+                async with (
+                    aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(endpoint.socket))) as session,
+                    session.post(url, json=body) as response,
+                ):
+                    assert response.status == 200
+                metered = endpoint.metered()
+    finally:
+        await server.stop()
+    assert [one.input_tokens for one in metered.requests] == [1000]
+    assert budget.spent_usd == pytest.approx(0.1)
+    assert spent([tmp_path / "trial", tmp_path / "none"]) == pytest.approx(0.1)
+
+
+async def test_a_budget_for_a_model_without_a_price_is_refused(tmp_path: Path) -> None:
+    """It could not be kept."""
+    config = AgentConfig(name="a", kind="basic", model="nobodys-model", base_url="http://127.0.0.1:9/v1")
+    with pytest.raises(UsageError, match="could not be kept"):
+        async with gateway_for(request(config), Budget(1.0), tmp_path):
+            pass

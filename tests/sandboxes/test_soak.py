@@ -1,0 +1,159 @@
+"""Very many sandboxes, at once and one after the other, leave nothing behind.
+
+Small here, so that it can run with the rest; `make soak` runs it at full size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.sandboxes.contract import gone, shell
+
+from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes.namespaces import Namespaces
+from worktrial.sandboxes.protocol import Command
+from worktrial.sandboxes.select import probe_namespaces
+from worktrial.sandboxes.usage import descendants
+
+PROBE = probe_namespaces()
+FULL = os.environ.get("WORKTRIAL_SOAK") == "full"
+AT_ONCE, IN_A_ROW = (500, 10_000) if FULL else (40, 300)
+LIMITS = TrialLimits(memory_mib=64, disk_mib=8, processes=16, standby_s=1.0)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PROBE.works, reason=f"no namespaces here: {PROBE.cause}"),
+    pytest.mark.timeout(3600 if FULL else 300),
+]
+
+
+def mounts(pid: int | str) -> int:
+    return len(Path(f"/proc/{pid}/mountinfo").read_text().splitlines())
+
+
+def handles(pid: int | str) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+
+
+def group_folders(sandbox: Namespaces) -> int:
+    cgroups = sandbox._holding._cgroups
+    if cgroups is None:
+        return 0
+    return sum(len([entry for entry in os.scandir(folder) if entry.is_dir()]) for _, folder in cgroups._places)
+
+
+def counts(sandbox: Namespaces, cache: Path) -> dict[str, int]:
+    """Count all that a sandbox could leave: here, and in the processes that keep sandboxes."""
+    gc.collect()
+    keepers = [pid for pid in descendants(os.getpid())[1:] if Path(f"/proc/{pid}/fd").is_dir()]
+    return {
+        "our mounts": mounts("self"),
+        "our files": handles("self"),
+        "their mounts, at most": max(map(mounts, keepers), default=0),
+        "their files": sum(map(handles, keepers)),
+        "processes": len(keepers),
+        "groups": group_folders(sandbox),
+        "files in the cache": sum(len(names) + len(folders) for _, folders, names in os.walk(cache)),
+    }
+
+
+def most(first: dict[str, int], later: dict[str, int]) -> dict[str, int]:
+    return {name: max(first[name], later[name]) for name in first}
+
+
+async def settled(sandbox: Namespaces, cache: Path, at_most: dict[str, int]) -> dict[str, Any]:
+    """Return what there is more of than `at_most`, when that has had time to go."""
+
+    def more() -> dict[str, int]:
+        try:
+            return {name: count for name, count in counts(sandbox, cache).items() if count > at_most[name]}
+        except FileNotFoundError:  # a process ended while we looked
+            return {"processes": -1}
+
+    await gone(lambda: bool(more()), 30)
+    return more()
+
+
+async def in_parallel(number: int, at_once: int, do: Callable[[int], Any]) -> None:
+    """Do something `number` times, `at_once` at a time."""
+    left = iter(range(number))
+
+    async def worker() -> None:
+        for each in left:
+            await do(each)
+
+    await asyncio.gather(*(worker() for _ in range(at_once)))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WORKTRIAL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+async def warmed_up(sandbox: Namespaces, cache: Path) -> dict[str, int]:
+    """Use the sandbox until all that it keeps ready is there, and return what that is."""
+
+    async def once(_: int) -> None:
+        workspace = await sandbox.open((), LIMITS)
+        await workspace.run(Command(("true",), 60))
+        await workspace.close()
+
+    seen = counts(sandbox, cache)
+    # While a workspace is open the pool is filled; what it holds then stays.
+    keep = await sandbox.open((), LIMITS)
+    for _ in range(5):
+        await in_parallel(20, 4, once)
+        await asyncio.sleep(0.5)
+        seen = most(seen, counts(sandbox, cache))
+    await keep.close()
+    return seen
+
+
+@pytest.mark.parametrize("groups", [True, False], ids=["groups", "no groups"])
+async def test_many_live_processes_in_standby_at_once_all_resume_and_go(cache: Path, groups: bool) -> None:
+    sandbox = Namespaces(groups=groups)
+    before = await warmed_up(sandbox, cache)
+    opened: list[tuple[Any, Any]] = []
+
+    async def open_one(_: int) -> None:
+        workspace = await sandbox.open((), LIMITS)
+        opened.append((workspace, await workspace.start(shell("exec cat", 3600))))
+
+    async def ask(number: int) -> None:
+        _, process = opened[number]
+        await process.send(b"%d\n" % number)
+        assert await process.receive() == b"%d\n" % number
+
+    await in_parallel(AT_ONCE, 8, open_one)
+    await in_parallel(AT_ONCE, 8, ask)
+    assert await gone(lambda: not all(workspace._held.watch.asleep for workspace, _ in opened), 120)
+    await in_parallel(AT_ONCE, 8, ask)
+    assert await gone(lambda: not all(workspace._held.watch.asleep for workspace, _ in opened), 120)
+    await in_parallel(AT_ONCE, 8, lambda number: opened[number][0].close())
+    opened.clear()
+    assert await settled(sandbox, cache, before) == {}
+
+
+@pytest.mark.parametrize("groups", [True, False], ids=["groups", "no groups"])
+async def test_very_many_in_a_row_leave_nothing(cache: Path, groups: bool) -> None:
+    sandbox = Namespaces(groups=groups)
+    before = await warmed_up(sandbox, cache)
+
+    async def cycle(number: int) -> None:
+        workspace = await sandbox.open((), LIMITS)
+        await workspace.write("file", b"x" * 1000)
+        done = await workspace.run(shell("cat file | wc -c; (setsid sleep 600 &)", report=number % 2 == 0))
+        assert done.output == b"1000\n"
+        if number % 5 == 0:
+            await workspace.start(shell("exec cat", 600))
+            await workspace.standby()
+        await workspace.close()
+
+    await in_parallel(IN_A_ROW, 3, cycle)
+    assert await settled(sandbox, cache, before) == {}
