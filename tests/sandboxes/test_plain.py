@@ -212,3 +212,19 @@ async def test_every_workspace_of_root_s_has_a_user_of_its_own(sandbox: Sandbox)
     assert all(said.endswith(b"\t0000000000000000\n") and not said.startswith(b"0\n") for said in users)
     for each in opened:
         await each.close()
+
+
+async def test_a_hole_in_a_file_stays_one_in_a_snapshot(tmp_path: Path) -> None:
+    """A file of many GiB that holds next to nothing must not fill the disk."""
+    workspace = await Unconfined().open((), LIMITS)
+    try:
+        await workspace.run(shell("echo begin > hole; truncate -s 30G hole; echo end >> hole"))
+        copied = await workspace.snapshot(tmp_path / "snapshot") / "hole"
+        assert copied.stat().st_size == 30 * 2**30 + 4
+        assert copied.stat().st_blocks * 512 < 2**20
+        with copied.open("rb") as file:
+            assert file.read(6) == b"begin\n"
+            file.seek(-4, os.SEEK_END)
+            assert file.read() == b"end\n"
+    finally:
+        await workspace.close()

@@ -271,14 +271,32 @@ def _copy(source: str, to: str, owner: int | None, within: Path | None) -> None:
 
 
 def _fill(source: int, made: int) -> None:
-    """Copy a file's content, by sharing its blocks where the file system can."""
+    """Copy a file's content, by sharing its blocks where the file system can; what is a hole stays one."""
     try:
         fcntl.ioctl(made, _FICLONE, source)
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.EPERM):
             raise
-        while os.sendfile(made, source, None, 64 * _CHUNK):
-            pass
+        size = os.fstat(source).st_size
+        os.ftruncate(made, size)
+        for start, end in _data(source, size):
+            at = os.lseek(made, start, os.SEEK_SET)
+            while at < end and (sent := os.sendfile(made, source, at, min(64 * _CHUNK, end - at))):
+                at += sent
+
+
+def _data(file: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a file that are not holes: a file of a hundred GiB may hold nothing, and must cost nothing."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(file, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nothing but a hole is left
+                raise
+            return
+        end = os.lseek(file, start, os.SEEK_HOLE)
+        yield start, min(end, size)
 
 
 def _open_regular(path: str, within: Path | None = None, *, follow: bool = False) -> int:

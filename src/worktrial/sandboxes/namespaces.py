@@ -342,7 +342,6 @@ def cell_order(
         # One more than there may be, so that too many can be seen.
         "limits": {"processes": limits.processes + 1, "open_files": limits.open_files, "cpu_s": limits.cpu_s},
         "groups": 0,
-        "filtered": True,
         "shm_mib": limits.disk_mib,
         **(action or {}),
     }
@@ -363,7 +362,6 @@ def zygote_order(workspace: int, command: Command) -> dict[str, Any]:
     """
     order = cell_order(workspace, replace(command, report=False, read_only=()), TrialLimits())
     order["masked"] = False
-    order["for_cell"]["filtered"] = False
     order["for_cell"]["limits"] = {"processes": 1 << 16, "open_files": 1 << 20, "cpu_s": 10_000_000}
     folder = Path(messages.__file__).parent
     shown = {"source": str(folder), "path": f"{SOURCE}/worktrial/sandboxes/inside", "writable": False}

@@ -29,13 +29,14 @@ NAMESPACES = kernel.NEWPID | kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kern
 def be_cell(orders: socket.socket, owner: int, network: bool, masked: bool = True) -> None:
     """Live as the first process of a cell: get ready, take one order, see it through. Never returns.
 
-    `owner` is the user of the engine's namespace whose files a sandbox may write.
+    `owner` is the user of the engine's namespace whose files a sandbox may write. A cell that is not `masked` sees
+    /proc as it is and may make namespaces: it is for an interpreter that is kept warm.
     """
     try:
         signal.set_wakeup_fd(-1)
         prepare(network, masked)
         told, tell = messages.pair()
-        child = _fork_command(told, owner)
+        child = _fork_command(told, owner, filtered=masked)
         told.close()
         received = messages.receive(orders)
         if received is None:
@@ -146,7 +147,7 @@ def kill_all() -> None:
             return
 
 
-def _fork_command(told: socket.socket, owner: int) -> int:
+def _fork_command(told: socket.socket, owner: int, filtered: bool) -> int:
     """Fork the process that becomes the command, let it drop everything it has, and wait for its order."""
     child = os.fork()
     if child:
@@ -154,6 +155,8 @@ def _fork_command(told: socket.socket, owner: int) -> int:
     try:
         kernel.close_others((told.fileno(),))
         confine(owner)
+        if filtered:
+            seccomp.install()
         received = messages.receive(told)
         if received is not None:
             order, handles = received
@@ -197,8 +200,6 @@ def join_groups(pid: int, handles: Sequence[int]) -> None:
 def _obey(order: dict[str, Any], handles: list[int], told: socket.socket) -> None:
     told = place_handles(handles, told)
     set_limits(order["limits"])
-    if order["filtered"]:
-        seccomp.install()
     action: Callable[[dict[str, Any]], None] = {"exec": _execute, "read": _read, "write": _write}[order["action"]]
     try:
         os.chdir(root.WORKSPACE)

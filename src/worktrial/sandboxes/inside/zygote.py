@@ -153,14 +153,13 @@ def _wait_for_job(told: socket.socket) -> dict[str, Any] | None:
     """Drop everything, wait for the job, and take its streams."""
     kernel.close_others((told.fileno(),))
     cell.confine(cell.UID)
+    seccomp.install()
     received = messages.receive(told)
     if received is None:
         return None
     order, handles = received
     cell.place_handles(handles, told).close()
     cell.set_limits(order["limits"])
-    if order["filtered"]:
-        seccomp.install()
     kernel.set_dumpable(True)  # as any program that was just started
     return order
 
