@@ -26,9 +26,18 @@ from worktrial.sandboxes.owner import hand_over
 from worktrial.sandboxes.protocol import Command, Mount
 from worktrial.sandboxes.usage import descendants
 
-_UNSHARE = "unshare --user --map-root-user --mount --pid --fork --net --ipc --uts true".split()
+_UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--net", "--ipc", "--uts", "true"]
 _LIMITS = TrialLimits()
-_TESTS = "def test_one():\n    assert 1 + 1 == 2\n\ndef test_two():\n    assert 'a' in 'abc'\n\ndef test_three(tmp_path):\n    (tmp_path / 'x').write_text('x')\n"
+_TESTS = """
+def test_one():
+    assert 1 + 1 == 2
+
+def test_two():
+    assert 'a' in 'abc'
+
+def test_three(tmp_path):
+    (tmp_path / 'x').write_text('x')
+"""
 # Only pytest itself, and not what else happens to be installed beside it here.
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 _RUNNER = "import sys, pytest\nsys.path.insert(0, '.')\nsys.exit(pytest.main(['-q', '-p', 'no:cacheprovider']))\n"
@@ -62,6 +71,7 @@ class Bench:
         self.took: dict[str, list[float]] = {}
 
     async def timed(self, kind: str, doing: Callable[[], Awaitable[object]]) -> None:
+        """Do something and note how long it took."""
         started = time.perf_counter()
         await doing()
         self.took.setdefault(kind, []).append(time.perf_counter() - started)
@@ -145,10 +155,11 @@ class Bench:
 
         async def left() -> tuple[int, int, int, int]:
             await asyncio.sleep(1)
+            processes = len(descendants(os.getpid()))
             mounts = (await keeps.host(["cat", "/proc/self/mountinfo"], env=os.environ)).count(b"\n")
             spawner = next(pid for pid in descendants(os.getpid()) if pid != os.getpid())
-            files = [len(os.listdir(f"/proc/{pid}/fd")) for pid in (os.getpid(), spawner)]
-            return mounts, len(descendants(os.getpid())), files[0], files[1]
+            files = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in (os.getpid(), spawner)]
+            return mounts, processes, files[0], files[1]
 
         for _ in range(10):
             await self.cycle(sandbox, ("true",))

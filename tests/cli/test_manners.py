@@ -273,7 +273,7 @@ def test_a_terminal_that_only_knows_latin_letters_is_enough(suite: Path, shell: 
     )
     ended = shell("run", suite, "--agent", "ünï", "--out", "run", "--json", env={"PYTHONIOENCODING": "ascii"})
     assert ended.code == 0, ended.err
-    assert list(ended.json["agents"]) == ["ünï"]
+    assert list(ended.json["agents"]) == ["ünï", "oracle"]
     assert json.loads(ended.out.splitlines()[-1])
 
 

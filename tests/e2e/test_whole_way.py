@@ -17,7 +17,8 @@ def test_history_becomes_a_suite_whose_controls_are_at_both_ends(
     assert mined.json["candidates"] == 2
     validated = shell("validate", "suite", "--runs", "2", "--json")
     assert validated.code == 0, validated.err
-    assert validated.json == {"funnel": {"accepted": 2}, "candidates": 2, "accepted": 2}
+    counted = {"funnel": {"accepted": 2}, "candidates": 2, "accepted": 2}
+    assert validated.json == {**counted, "quarantined": [], "returned": []}
     ran = shell("run", "suite", "--agent", "oracle", "--agent", "nop", "--out", "run", "--json")
     assert ran.code == 0, ran.err
     assert len(ran.out.splitlines()) == 1

@@ -24,7 +24,20 @@ def sleepy(suite: Path, shell: Shell) -> list[str]:
     """Return a run of eight trials that take a while each."""
     tables = {"sleepy": {"kind": "command", "command": ["sh", "-c", SOLVE.format(seconds=1)]}}
     (shell.folder / "worktrial.toml").write_text(tomli_w.dumps({"agents": tables}))
-    return ["run", str(suite), "--agent", "sleepy", "--trials", "4", "--jobs", "2", "--out", "run", "--json"]
+    return [
+        "run",
+        str(suite),
+        "--no-controls",
+        "--agent",
+        "sleepy",
+        "--trials",
+        "4",
+        "--jobs",
+        "2",
+        "--out",
+        "run",
+        "--json",
+    ]
 
 
 def wait_for(what: Callable[[], Any], process: subprocess.Popen[bytes], limit_s: float = 60) -> None:
@@ -84,7 +97,20 @@ def test_ctrl_c_while_an_agents_work_is_read_loses_nothing_of_it(suite: Path, sh
                       "$(seq 400); do head -c 20000 /dev/urandom > f$i.bin; done; touch /tmp/done"]}}  # fmt: skip
     (shell.folder / "worktrial.toml").write_text(tomli_w.dumps({"agents": tables}))
     run = shell.folder / "run"
-    command = ["run", str(suite), "--agent", "big", "--task", "fix", "--jobs", "1", "--out", "run", "--json"]
+    command = [
+        "run",
+        str(suite),
+        "--no-controls",
+        "--agent",
+        "big",
+        "--task",
+        "fix",
+        "--jobs",
+        "1",
+        "--out",
+        "run",
+        "--json",
+    ]
     process = shell.start(*command)
     log = run / "trials/big/fix/1/logs/agent.log"
     wait_for(log.exists, process)
@@ -168,7 +194,20 @@ def priced(shell: Shell, server: str, **more: Any) -> None:
 def test_a_spent_budget_stops_the_run_and_a_larger_one_goes_on(suite: Path, shell: Shell, server: str) -> None:
     priced(shell, server, input_usd_per_mtok=100.0, output_usd_per_mtok=0.0)  # 0.10 USD a request, 0.30 a trial
     run = shell.folder / "run"
-    command = ["run", str(suite), "--agent", "model", "--trials", "2", "--jobs", "1", "--out", "run", "--json"]
+    command = [
+        "run",
+        str(suite),
+        "--no-controls",
+        "--agent",
+        "model",
+        "--trials",
+        "2",
+        "--jobs",
+        "1",
+        "--out",
+        "run",
+        "--json",
+    ]
     ended = shell(*command, "--budget", "0.45")
     assert ended.code == 3, ended.err
     assert "the budget is spent" in ended.err
@@ -194,13 +233,13 @@ def test_a_spent_budget_stops_the_run_and_a_larger_one_goes_on(suite: Path, shel
 
 def test_a_budget_that_cannot_be_kept_is_refused(suite: Path, shell: Shell, server: str) -> None:
     priced(shell, server)
-    ended = shell("run", suite, "--agent", "model", "--budget", "1", "--out", "run")
+    ended = shell("run", suite, "--no-controls", "--agent", "model", "--budget", "1", "--out", "run")
     assert ended.is_clean_error("no price is known", code=2)
     assert not (shell.folder / "run").exists()
 
 
 def test_no_money_starts_nothing(suite: Path, shell: Shell) -> None:
-    ended = shell("run", suite, "--agent", "nop", "--budget", "0", "--out", "run", "--json")
+    ended = shell("run", suite, "--no-controls", "--agent", "nop", "--budget", "0", "--out", "run", "--json")
     assert ended.code == 3, ended.err
     assert ended.json["agents"]["nop"] == {
         "tasks": 0, "trials": 0, "solved": 0, "rate": None, "ci95": None, "infrastructure": 0,

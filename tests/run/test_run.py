@@ -36,7 +36,7 @@ def test_the_controls_are_at_both_ends_and_talk_is_kept_from_data(suite: Path, s
     ended = shell("run", suite, "--agent", "oracle", "--agent", "nop", "--trials", "2", "--out", "run", "--json")
     assert ended.code == 0, ended.err
     assert len(ended.out.splitlines()) == 1
-    assert list(ended.json) == ["agents"]
+    assert list(ended.json) == ["agents", "controls"]
     for name, rate in (("oracle", 1.0), ("nop", 0.0)):
         found = ended.json["agents"][name]
         assert {key: found[key] for key in ("tasks", "trials", "solved", "rate", "infrastructure")} == {
@@ -240,7 +240,7 @@ def test_a_task_with_a_damaged_file_is_a_clear_error(suite: Path, shell: Shell, 
 
 def test_a_solution_that_does_not_apply_is_nobodys_failure(suite: Path, shell: Shell) -> None:
     (suite / "tasks/fix/solution.patch").write_bytes(b"broken\n")
-    ended = shell("run", suite, "--agent", "oracle", "--out", "run", "--json")
+    ended = shell("run", suite, "--agent", "oracle", "--no-controls", "--out", "run", "--json")
     assert ended.json["agents"]["oracle"]["infrastructure"] == 1, ended.err
     assert verdict(shell.folder / "run", "oracle")["cause"] == "solution_does_not_apply"
 

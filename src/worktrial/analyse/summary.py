@@ -172,7 +172,6 @@ def agents_json(summary: RunSummary) -> dict[str, Any]:
                 "rate": agent.rate.mean if agent.rate else None,
                 "ci95": [agent.rate.low, agent.rate.high] if agent.rate else None,
                 "infrastructure": agent.infrastructure,
-                "control": agent.control,
             }
             for agent in summary.agents
         }

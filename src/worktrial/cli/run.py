@@ -30,6 +30,10 @@ import click
 @click.option("--runtime", metavar="NAME", help="Of docker or podman: runc, crun, runsc (gVisor), …")
 @click.option("--retry-infrastructure", is_flag=True, help="Attempt again what failed for reasons not the agent's.")
 @click.option(
+    "--replay", type=click.Path(path_type=Path), metavar="RUN",
+    help="Ask no model: answer every request from the record of this run, made with the same agents and tasks.",
+)  # fmt: skip
+@click.option(
     "--with-verify", is_flag=True,
     help="Try every agent a second time, with the project's own checks as tools (MCP), to see if they help it.",
 )  # fmt: skip

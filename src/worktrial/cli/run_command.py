@@ -95,6 +95,7 @@ def _request(suite: Suite, out: RunDir, configuration: Configuration, given: Map
         budget_usd=given["budget"],
         limits=TrialLimits(timeout_s=given["timeout"], steps=given["steps"]),
         gateway=configuration.gateway,
+        replay=None if given["replay"] is None else str(RunDir.open(given["replay"]).path),
         sandbox=given["sandbox"],
         runtime=given["runtime"],
     )

@@ -172,7 +172,7 @@ class Campaign:
                 )
             finally:
                 loop.remove_signal_handler(signal.SIGINT)
-                print_moves(*enter_oracles(self._suite, self._run))
+        print_moves(*enter_oracles(self._suite, self._run))
         self._note("drained" if progress.left else "finished")
         return progress
 

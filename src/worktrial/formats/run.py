@@ -97,6 +97,8 @@ class RunRequest(Record):
     limits: TrialLimits = Field(default_factory=TrialLimits)
     gateway: GatewayConfig = Field(default_factory=GatewayConfig)
     """The model servers, from `[gateway]`. An agent with a `base_url` has one of its own."""
+    replay: str | None = None
+    """Absolute path of the run whose record answers in the place of models; None: models are asked."""
     sandbox: str
     """What was asked: a tier's name, or `auto`."""
     runtime: str | None = None

@@ -46,13 +46,13 @@ class GatewayLink:
 
 
 @contextlib.asynccontextmanager
-async def gateway_for(
-    request: RunRequest, budget: Budget, folder: Path, *, replay: Path | None = None
-) -> AsyncIterator[GatewayLink | None]:
+async def gateway_for(request: RunRequest, budget: Budget, folder: Path) -> AsyncIterator[GatewayLink | None]:
     """Run the gateway of a run, listening in `folder`; None where no agent asks a model. `budget` is the run's.
 
-    Raises `UsageError` for a model without a server, a key or, if there is a limit, a price.
+    A replay needs no server and no key. Raises `UsageError` for a model without a server, a key or, if there is a
+    limit, a price.
     """
+    replay = None if request.replay is None else Path(request.replay)
     asking = [config for config in request.agents if config.kind not in _WITHOUT_MODEL]
     if not asking:
         yield None

@@ -32,6 +32,7 @@ _CLONE, _PIVOT_ROOT, _CAPSET = ((56, 220)[_COLUMN], (155, 41)[_COLUMN], (126, 91
 _OPEN_TREE, _MOVE_MOUNT, _PIDFD_OPEN, _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 428, 429, 434, 436, 437, 442
 _CAPABILITY_VERSION = 0x20080522
 _LIBC = ctypes.PyDLL(None, use_errno=True)
+_LIBC.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
 
 def _checked(result: int, what: str) -> int:
@@ -161,8 +162,7 @@ def _close_range(first: int, last: int) -> None:
 
 def prctl(option: int, *values: int) -> None:
     """Call prctl(2)."""
-    given = [ctypes.c_ulong(value) for value in (*values, 0, 0, 0, 0)[:4]]
-    _checked(_LIBC.prctl(option, *given), "prctl")
+    _checked(_LIBC.prctl(option, *(*values, 0, 0, 0, 0)[:4]), "prctl")
 
 
 def die_with_parent() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Sequence
 
@@ -67,10 +68,7 @@ def build_base(folder: str) -> None:
             os.mkdir(f"{folder}/{name}")
             kernel.bind(f"/{name}", f"{folder}/{name}", _SEALED, recursive=True)
     for name in ETC:
-        if os.path.exists(f"/etc/{name}"):
-            target = f"{folder}/etc/{name}"
-            mount_point(target, os.path.isdir(f"/etc/{name}"))
-            kernel.bind(f"/etc/{name}", target, _SEALED, recursive=True)
+        _copy(f"/etc/{name}", f"{folder}/etc/{name}")
     for name, text in FILES.items():
         with open(f"{folder}/etc/{name}", "w", encoding="ascii") as file:
             file.write(text)
@@ -86,6 +84,19 @@ def build_base(folder: str) -> None:
     # Where no /proc is to be seen, the kernel lets nobody mount one.
     kernel.bind("/proc", f"{folder}/proc", 0, recursive=True)
     kernel.pivot_root(folder)
+
+
+def _copy(source: str, target: str) -> None:
+    """Copy what everybody may read. Every cell starts with a copy of all mounts, so that one each would cost more."""
+    if os.path.isdir(source):
+        os.makedirs(target, 0o755, exist_ok=True)
+        for name in os.listdir(source):
+            _copy(f"{source}/{name}", f"{target}/{name}")
+    elif os.path.islink(source) and os.path.dirname(source) != "/etc":
+        os.symlink(os.readlink(source), target)
+    elif os.path.isfile(source) and os.stat(source).st_mode & stat.S_IROTH:
+        os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+        shutil.copyfile(source, target)
 
 
 def enter_cell(masked: bool) -> None:

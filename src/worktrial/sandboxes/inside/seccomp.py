@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 from collections.abc import Iterable
@@ -254,12 +255,7 @@ def install(families: Iterable[int] = PRIVATE_NETWORK, allow_mounts: bool = Fals
     his view and installs a second filter then. `allow_ipc=False` takes System V and POSIX queues, semaphores and shared
     memory away where there is no IPC namespace to keep them apart. Sets no_new_privs. Raises `SeccompError`.
     """
-    machine = platform.machine()
-    if not known():
-        raise SeccompError(errno.ENOSYS, "there is no system call filter for " + machine)
-    lines = program(machine, families, allow_mounts, allow_ipc)
-    array = (_Line * len(lines))(*(_Line(*line) for line in lines))
-    whole = _Program(len(lines), array)
+    machine, whole = assembled(tuple(families), allow_mounts, allow_ipc)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))):
         raise _failed("no_new_privs")
@@ -272,6 +268,18 @@ def install(families: Iterable[int] = PRIVATE_NETWORK, allow_mounts: bool = Fals
         raise _failed("seccomp")
     if done:
         raise SeccompError(errno.EBUSY, f"thread {done} has a filter of its own")
+
+
+@functools.cache
+def assembled(
+    families: tuple[int, ...] = PRIVATE_NETWORK, allow_mounts: bool = False, allow_ipc: bool = True
+) -> tuple[str, _Program]:
+    """Return this machine's name and the filter for it. Takes a millisecond once: who forks many calls it before."""
+    machine = platform.machine()
+    if not known():
+        raise SeccompError(errno.ENOSYS, "there is no system call filter for " + machine)
+    lines = program(machine, families, allow_mounts, allow_ipc)
+    return machine, _Program(len(lines), (_Line * len(lines))(*(_Line(*line) for line in lines)))
 
 
 def _failed(what: str) -> SeccompError:

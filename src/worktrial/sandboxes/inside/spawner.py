@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from worktrial.sandboxes.inside import cell, identity, kernel, messages, root, upper
+from worktrial.sandboxes.inside import cell, identity, kernel, messages, root, seccomp, upper
 from worktrial.sandboxes.inside.identity import Identity
 
 _FEW_LAYERS = 120
@@ -396,6 +396,7 @@ def start_janitor() -> socket.socket:
 
 def main(control: int) -> None:
     """Set up and serve. The first message says how; it is answered once all works."""
+    seccomp.assembled(seccomp.PRIVATE_NETWORK, False, True)
     gc.disable()  # what lives here lives long, and every child would copy what a collection touches
     with socket.socket(fileno=control) as source:
         received = messages.receive(source)
