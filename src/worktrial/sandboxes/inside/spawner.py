@@ -265,14 +265,15 @@ class Spawner:
         try:
             special = order["network"] or not order["masked"]
             ready = self._make_cell(order["network"], order["masked"]) if special else self._next_cell()
-            given = [answers.fileno(), *trees, *handles]
-            messages.send(answers, {"pid": ready.pid}, (ready.pidfd,))
-            messages.send(ready.orders, order["for_cell"], given)
+            try:
+                messages.send(answers, {"pid": ready.pid}, (ready.pidfd,))
+                messages.send(ready.orders, order["for_cell"], [answers.fileno(), *trees, *handles])
+            finally:  # our caller can have killed it between the two
+                os.close(ready.pidfd)
+                ready.orders.close()
         finally:
             for tree in trees:
                 os.close(tree)
-        os.close(ready.pidfd)
-        ready.orders.close()
 
     def _next_cell(self) -> _Cell:
         return self.cells.pop(0) if self.cells else self._make_cell(network=False)
@@ -327,8 +328,11 @@ class Spawner:
                 for handle in handles:
                     os.close(handle)
                 cell.see_through(child, answers, tell)
-        messages.send(answers, {"pid": pid}, (handle := kernel.pidfd_open(pid),))
-        os.close(handle)
+        handle = kernel.pidfd_open(pid)
+        try:
+            messages.send(answers, {"pid": pid}, (handle,))
+        finally:
+            os.close(handle)
 
     def _in_child(self, answers: socket.socket, doing: Callable[[], dict[str, Any]]) -> int:
         """Do something in a child that answers by itself, and return its process id."""
