@@ -393,7 +393,8 @@ except OSError:
         await workspace.run(
             shell(
                 "echo more >> a; rm gone; rm -r lost; mkdir lost; echo z > lost/z; ln -s a link; ln a hard; rm f;"
-                "mkdir f; echo in > f/in; cp /bin/sh set; chmod u+s set; mkfifo pipe; echo >> dir/b; touch -d 2001-01-01 dir/b;"
+                "mkdir f; echo in > f/in; cp /bin/sh set; chmod u+s set; mkfifo pipe; echo >> dir/b;"
+                "touch -d 2001-01-01 dir/b;"
                 "truncate -s 3M hole; echo > 'odd name, with:marks'"
             )
         )
