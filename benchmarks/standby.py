@@ -39,7 +39,14 @@ while asked := server.recv(8):
 
 _KEEP_SWAP = """
 trap "" INT TERM HUP
-trap 'swapoff "$1" 2>/dev/null; rm -f "$1"' EXIT
+drop() {
+    for _ in $(seq 300); do
+        grep -q "^$1 " /proc/swaps || break
+        swapoff "$1" && break || sleep 0.1  # it can fail while memory of an ending process is let go of
+    done
+    grep -q "^$1 " /proc/swaps && echo "swap is still on: swapoff $1" || rm -f "$1"
+}
+trap 'drop "$1" >&2' EXIT
 fallocate -l 2G "$1" && chmod 600 "$1" && mkswap -q "$1" && swapon "$1" && echo on && cat
 """
 
@@ -64,13 +71,12 @@ def swap(folder: Path) -> Iterator[str]:
         ["sh", "-c", _KEEP_SWAP, "sh", str(folder / "swap")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     ) as keeper:
         if keeper.stdin is None or keeper.stdout is None:
             raise AssertionError("the keeper was started with pipes")
-        said = keeper.stdout.readline().strip()
+        said = keeper.stdout.readline().strip() or "see above"
         try:
             yield "" if said == "on" else f"no swap to hand memory back to: {said}"
         finally:
