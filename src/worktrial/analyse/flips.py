@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy.special import betaincc, betaincinv
-
 PRIOR = (0.05, 4.95)
 """Beta prior of the probability that a test fails with the landed solution: one in a hundred on average, as much as
 five runs weigh. Between 0.5 and 1% of results flip in public harnesses; most tests never do, few do often, so the mass
@@ -25,6 +23,8 @@ def flip_bound(flips: int, runs: int, confidence: float = 0.95) -> float:
 
     Source: Clopper and Pearson (1934), Biometrika 26, 404-413. Without flips it is 1 - (1 - confidence)^(1/runs).
     """
+    from scipy.special import betaincinv  # half a second that most commands need not wait
+
     if flips >= runs:
         return 1.0
     return float(betaincinv(flips + 1, runs - flips, confidence))
@@ -41,6 +41,8 @@ def doubt(failures: int, runs: int) -> float:
     The Beta prior is conjugate to the binomial (Gelman et al., Bayesian Data Analysis, 2.4): the posterior is
     Beta(a + failures, b + runs - failures), and this is its upper tail.
     """
+    from scipy.special import betaincc  # half a second that most commands need not wait
+
     a, b = PRIOR
     return float(betaincc(a + failures, b + runs - failures, CEILING))
 

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from worktrial import agents
-from worktrial.agents.real.attempt import Real
 from worktrial.cli.controls import enter_oracles
 from worktrial.cli.output import print_funnel, talk
 from worktrial.cli.progress import Work, seconds, working
@@ -28,7 +27,6 @@ from worktrial.formats.verdict import Verdict
 from worktrial.gateway.limits import Budget
 from worktrial.grade.grader import Grader
 from worktrial.run.attempt import Attempts
-from worktrial.run.link import gateway_for, spent
 from worktrial.run.plan import in_order, is_finished, make_lock, quarantine, start_or_resume
 from worktrial.run.schedule import Crew, Progress, Stop, work_off
 from worktrial.sandboxes.protocol import Sandbox
@@ -134,6 +132,10 @@ class Campaign:
 
     async def work(self, *, retry_infrastructure: bool = False) -> Progress:
         """Do all trials that are not done. Raises `UsageError` when the request does not fit what is there."""
+        # The gateway's web server is not for those who only validate, or called this wrongly.
+        from worktrial.agents.real.attempt import Real
+        from worktrial.run.link import gateway_for, spent
+
         loaded = {config.name: (agents.load(config), config) for config in self._request.everyone()}
         aside = quarantine(self._suite, self._run)
         versions = {name: agent.version for name, (agent, _) in loaded.items() if isinstance(agent, Real)}
