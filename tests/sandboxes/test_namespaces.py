@@ -278,3 +278,24 @@ async def test_a_loop_in_another_thread_may_be_used(tmp_path: Path) -> None:
     thread.start()
     await asyncio.to_thread(thread.join)
     assert outputs == [b"x\n"]
+
+
+def test_one_backend_serves_event_loops_one_after_the_other(tmp_path: Path) -> None:
+    """With several at once waiting for the same warm interpreter in each."""
+    script = make(tmp_path / "tool", {"script.py": "print('ran')"}) / "script.py"
+    backend = Namespaces()
+
+    async def several(modules: tuple[str, ...]) -> list[bytes]:
+        async def one() -> bytes:
+            workspace = await backend.open((), LIMITS)
+            argv = ("/usr/bin/python3", "-I", str(script))
+            done = await workspace.run(Command(argv, 30, mounts=(Mount(script.parent),), preload=modules))
+            await workspace.close()
+            return done.output
+
+        return list(await asyncio.gather(*(one() for _ in range(4))))
+
+    # So many others in between that the first interpreter is kept no longer and has to be started anew.
+    others = [("json",), ("decimal",), ("shlex",), ("string",), ("textwrap",), ("copy",), ("heapq",), ("queue",)]
+    for modules in (*others, others[0]):
+        assert asyncio.run(several(modules)) == [b"ran\n"] * 4

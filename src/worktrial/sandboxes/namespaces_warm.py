@@ -107,7 +107,10 @@ class Warm:
 
     def __init__(self) -> None:
         self._zygotes: dict[tuple[Any, ...], _Zygote] = {}
-        self._starting: dict[tuple[Any, ...], asyncio.Lock] = {}
+        # By event loop: a backend may serve several one after the other, and a lock belongs to one for good.
+        self._starting: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], asyncio.Lock]] = (
+            weakref.WeakKeyDictionary()
+        )
         self._failed: set[tuple[Any, ...]] = set()
         weakref.finalize(self, _close_all, self._zygotes)
 
@@ -148,7 +151,8 @@ class Warm:
             zygote.close()
 
     async def _zygote(self, key: tuple[Any, ...], command: Command, call: Call, start: Starter) -> _Zygote:
-        async with self._starting.setdefault(key, asyncio.Lock()):
+        starting = self._starting.setdefault(asyncio.get_running_loop(), {})
+        async with starting.setdefault(key, asyncio.Lock()):
             if key not in self._zygotes:
                 self._zygotes[key] = await _start(command, call, start)
                 self.drop_idle()

@@ -62,10 +62,11 @@ class Oci:
 
     async def _prepared(self) -> Machine:
         """Return what containers are made of, importing the image when it is not there."""
-        async with self._preparing:
-            if self._machine is None:
-                image = self._image or await base_image(self._client)
-                self._machine = Machine(self._client, image, not self._image, self._means, self._us)
+        if self._machine is None:  # in the first event loop; a lock could not be taken to another
+            async with self._preparing:
+                if self._machine is None:
+                    image = self._image or await base_image(self._client)
+                    self._machine = Machine(self._client, image, not self._image, self._means, self._us)
         return self._machine
 
 
