@@ -65,6 +65,18 @@ async def test_a_flat_project_without_a_build_system(build: Build, sandbox: Sand
     assert (built.folder / "roots").read_text().split() == ["."]
 
 
+async def test_metadata_says_nothing_of_the_readme(build: Build, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Which may tell of the very change that a task of the same environment asks for."""
+    table = TABLE + 'version = "1"\nreadme = "README.md"\n'
+    built = await build({"pyproject.toml": table, "README.md": "The secret of 42.\n", "tiny_thing/__init__.py": ""})
+    code = "from importlib.metadata import metadata; print(metadata('tiny-thing').as_string())"
+    said = await runs(sandbox, built, tmp_path / "tree", code)
+    assert "Name: tiny-thing" in said
+    assert "secret" not in said
+    assert not [path for path in built.additions.rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
+    assert not (built.additions / "README.md").exists()
+
+
 async def test_requirements_alone(build: Build, sandbox: Sandbox, tmp_path: Path) -> None:
     built = await build({"requirements.txt": "-r more.txt\n", "more.txt": "iniconfig\n", "app.py": "X = 2\n"})
     assert await runs(sandbox, built, tmp_path / "tree", "import app, iniconfig; print(app.X)") == "2"

@@ -29,7 +29,7 @@ from worktrial.store.files import read_model, write_bytes, write_json, write_tex
 
 _BUILD_TIMEOUT_S = 1800.0
 _LIMITS = TrialLimits(memory_mib=16384, disk_mib=8192, processes=4096)
-_VERSION = "7"
+_VERSION = "8"
 """Raised when environments are built differently, so that old ones are not used."""
 _PINNED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?\s*(==|@ (?!file:))")
 _NOT_ADDED = re.compile(
@@ -37,6 +37,12 @@ _NOT_ADDED = re.compile(
     # Names the files of whichever task was the first to need the environment.
     r"|\.egg-info/SOURCES\.txt$"
 )
+_EMPTY_README = """
+cd "$0" && for file in README* readme* Readme*
+do if [ -f "$file" ] && [ ! -L "$file" ]; then : >"$file"; fi; done
+"""
+"""Metadata holds the project's long description, and tasks of other changes share the environment: it would tell them
+what those changes are about."""
 _FRAME = re.compile("^[ \u00d7\u2570\u2500\u25b6\u2502\u251c]+")
 """The frame uv draws around its complaints."""
 _VERSION_VARIABLES = (
@@ -202,6 +208,7 @@ async def _fill(folder: Path, recipe: Environment, interpreter: Interpreter, san
         install = ("pip", "install", "--quiet", "--no-deps", "--compile-bytecode", "--python", python)
         await _must(builder.uv(*install, "-r", str(folder / "requirements.txt")))
         if recipe.project_digest:
+            await workspace.host(["sh", "-c", _EMPTY_README, "{workspace}"], env=os.environ)
             project = (*install, "--config-setting", "editable_mode=compat", "--editable", str(workspace.root))
             done = await builder.uv(*project, pretend_version=True)
             if done.exit_code != 0:
