@@ -25,8 +25,10 @@ def test_agents_without_a_model_need_no_gateway() -> None:
 
 @pytest.mark.parametrize("deep", [False, True])
 async def test_an_endpoint_reaches_the_agents_own_server_and_is_charged(tmp_path: Path, deep: bool) -> None:
-    """By the price of its configuration; the run's budget knows, and so does the next run on the folder. Also where a folder's
-    path is too long for a socket's."""
+    """By the price of its configuration; the run's budget knows, and so does the next run on the folder.
+
+    Also where a folder's path is too long for a socket's.
+    """
     folder = tmp_path / ("d" * 100 if deep else "d")
     folder.mkdir()
     server = ModelServer([Script((Turn("hi", usage=Usage(1000, 0)),))])
@@ -43,16 +45,15 @@ async def test_an_endpoint_reaches_the_agents_own_server_and_is_charged(tmp_path
     try:
         link = gateway_for(request(config), budget)
         assert link is not None
-        async with link.listening(folder):
-            async with link.endpoint("a/t/1", config, tmp_path / "trial") as endpoint:
-                body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
-                url = f"http://gateway{endpoint.path}/v1/chat/completions"
-                async with (
-                    aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(endpoint.socket))) as session,
-                    session.post(url, json=body) as response,
-                ):
-                    assert response.status == 200
-                metered = endpoint.metered()
+        async with link.listening(folder), link.endpoint("a/t/1", config, tmp_path / "trial") as endpoint:
+            body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+            url = f"http://gateway{endpoint.path}/v1/chat/completions"
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(endpoint.socket))) as session,
+                session.post(url, json=body) as response,
+            ):
+                assert response.status == 200
+            metered = endpoint.metered()
         assert not endpoint.socket.exists()
     finally:
         await server.stop()
