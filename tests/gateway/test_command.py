@@ -34,7 +34,7 @@ def test_what_cannot_work_is_told_before_it_starts(tmp_path: Path) -> None:
     (tmp_path / "worktrial.toml").write_text("[gateway.upstreams.x]\nbase_url = 1\n")
     ended = call("--out", "o", folder=tmp_path)
     assert ended.returncode == 1
-    assert "gateway: upstreams.x" in ended.stderr
+    assert "gateway.upstreams.x.base_url" in ended.stderr
 
 
 async def test_a_record_is_summed_up(bench: Bench) -> None:

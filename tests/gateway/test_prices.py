@@ -99,17 +99,19 @@ def test_agents_with_a_server_of_their_own_are_tied_to_it() -> None:
         AgentConfig(name="a", kind="basic", model="m", base_url="http://127.0.0.1:8000/v1", input_usd_per_mtok=1.0,
                     output_usd_per_mtok=2.0),
         AgentConfig(name="b", kind="basic", model="gpt-5", input_usd_per_mtok=3.0, output_usd_per_mtok=4.0),
-        AgentConfig(name="c", kind="codex", model="m", api="anthropic", key_env="MY_KEY"),
+        AgentConfig(name="c", kind="opencode", model="m", api="anthropic", key_env="MY_KEY"),
+        AgentConfig(name="d", kind="codex", model="m", api="anthropic", key_env="MY_KEY"),
     ]  # fmt: skip
     base = GatewayConfig(upstreams={"up": UpstreamConfig(base_url="http://u/v1", apis=("openai_chat",))})
     config, tied = for_agents(base, agents)
-    assert tied == {"a": "agent a", "c": "agent c"}
+    assert tied == {"a": "agent a", "c": "agent c", "d": "agent d"}
     assert config.upstreams["agent a"].key_env is None
     assert config.upstreams["agent a"].prices == {"*": PriceConfig(input=1, output=2)}
     assert config.upstreams["agent c"].base_url == "https://api.anthropic.com"
+    assert config.upstreams["agent d"].base_url == "https://api.openai.com/v1"  # Codex speaks no other protocol
     assert config.prices == {"gpt-5": PriceConfig(input=3, output=4)}
     with pytest.raises(UsageError, match="one price of two"):
-        for_agents(base, [AgentConfig(name="d", kind="basic", model="m", input_usd_per_mtok=1.0)])
+        for_agents(base, [AgentConfig(name="e", kind="basic", model="m", input_usd_per_mtok=1.0)])
 
 
 def test_the_vendors_own_servers_are_there_when_their_keys_are() -> None:

@@ -188,5 +188,6 @@ async def test_killing_the_gateway_loses_no_request(bench: Bench) -> None:
     answered = sum(record.outcome == "answered" for record in records)
     assert killed <= 3
     assert answered + killed == len(records)
-    assert len(records) in (len(server.requests), len(server.requests) + killed)
+    # Of those under way some may not have reached the provider yet.
+    assert len(server.requests) <= len(records) <= len(server.requests) + killed
     assert all(record.input_tokens == 100 for record in records if record.outcome == "answered")

@@ -18,15 +18,19 @@ def request(*agents: AgentConfig) -> RunRequest:
     return RunRequest(suite="/suite", agents=agents, trials=1, tasks=("t",), sandbox="none")
 
 
-async def test_agents_without_a_model_need_no_gateway(tmp_path: Path) -> None:
+def test_agents_without_a_model_need_no_gateway() -> None:
     """Nothing listens for them."""
-    async with gateway_for(request(AgentConfig(name="nop", kind="nop")), Budget(1.0), tmp_path) as link:
-        assert link is None
-    assert not list(tmp_path.iterdir())
+    assert gateway_for(request(AgentConfig(name="nop", kind="nop")), Budget(1.0)) is None
 
 
-async def test_an_endpoint_reaches_the_agents_own_server_and_is_charged(tmp_path: Path) -> None:
-    """By the price of its configuration; the run's budget knows, and so does the next run on the folder."""
+@pytest.mark.parametrize("deep", [False, True])
+async def test_an_endpoint_reaches_the_agents_own_server_and_is_charged(tmp_path: Path, deep: bool) -> None:
+    """By the price of its configuration; the run's budget knows, and so does the next run on the folder.
+
+    Also where a folder's path is too long for a socket's.
+    """
+    folder = tmp_path / ("d" * 100 if deep else "d")
+    folder.mkdir()
     server = ModelServer([Script((Turn("hi", usage=Usage(1000, 0)),))])
     await server.start()
     config = AgentConfig(
@@ -39,17 +43,18 @@ async def test_an_endpoint_reaches_the_agents_own_server_and_is_charged(tmp_path
     )
     budget = Budget(1.0)
     try:
-        async with gateway_for(request(config), budget, tmp_path) as link:
-            assert link is not None
-            async with link.endpoint("a/t/1", config, tmp_path / "trial") as endpoint:
-                body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
-                url = f"http://gateway{endpoint.path}/v1/chat/completions"
-                async with (
-                    aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(endpoint.socket))) as session,
-                    session.post(url, json=body) as response,
-                ):
-                    assert response.status == 200
-                metered = endpoint.metered()
+        link = gateway_for(request(config), budget)
+        assert link is not None
+        async with link.listening(folder), link.endpoint("a/t/1", config, tmp_path / "trial") as endpoint:
+            body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+            url = f"http://gateway{endpoint.path}/v1/chat/completions"
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(endpoint.socket))) as session,
+                session.post(url, json=body) as response,
+            ):
+                assert response.status == 200
+            metered = endpoint.metered()
+        assert not endpoint.socket.exists()
     finally:
         await server.stop()
     assert [one.input_tokens for one in metered.requests] == [1000]
@@ -57,9 +62,8 @@ async def test_an_endpoint_reaches_the_agents_own_server_and_is_charged(tmp_path
     assert spent([tmp_path / "trial", tmp_path / "none"]) == pytest.approx(0.1)
 
 
-async def test_a_budget_for_a_model_without_a_price_is_refused(tmp_path: Path) -> None:
+def test_a_budget_for_a_model_without_a_price_is_refused() -> None:
     """It could not be kept."""
     config = AgentConfig(name="a", kind="basic", model="nobodys-model", base_url="http://127.0.0.1:9/v1")
     with pytest.raises(UsageError, match="could not be kept"):
-        async with gateway_for(request(config), Budget(1.0), tmp_path):
-            pass
+        gateway_for(request(config), Budget(1.0))

@@ -140,18 +140,22 @@ class Campaign:
         aside = quarantine(self._suite, self._run)
         versions = {name: agent.version for name, (agent, _) in loaded.items() if isinstance(agent, Real)}
         lock = make_lock(self._suite, self._sandbox, aside, versions)
+        # What the gateway refuses is refused before anything is written.
+        budget = Budget(self._request.budget_usd)
+        gateway = gateway_for(self._request, budget)
         resumed = start_or_resume(self._run, self._request, lock)
         note_run(self._run)
         self._note("resumed" if resumed else "started")
         trials = in_order(self._run.trial_dirs())
-        budget = Budget(self._request.budget_usd, spent(folder for trial in trials for folder in trial.folders()))
+        budget.charge(spent(folder for trial in trials for folder in trial.folders()))
         finished = sum(is_finished(trial, retry_infrastructure=retry_infrastructure) for trial in trials)
         if finished:
             talk.print(f"{finished} of {len(trials)} trials are done already", markup=False)
         loop = asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as stack:
             scratch = stack.enter_context(scratch_folder())
-            gateway = await stack.enter_async_context(gateway_for(self._request, budget, scratch))
+            if gateway is not None:
+                await stack.enter_async_context(gateway.listening(scratch))
             work = stack.enter_context(working("Running", len(trials), finished))
             limits = self._request.limits
             attempts = Attempts(self._suite, self._sandbox, scratch / "attempts.git", limits, budget, gateway=gateway)

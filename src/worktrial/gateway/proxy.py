@@ -131,6 +131,8 @@ class Proxy:
             asking.cancel()
             raise
         try:
+            # Before the answer goes on: whoever has it must find it in the record, and this takes longer than some ask.
+            await asyncio.shield(pricing)
             async with asyncio.timeout(self._config.answer_timeout_s):
                 return await self._pass_on(exchange, request, answer)
         except TimeoutError:
@@ -138,8 +140,6 @@ class Proxy:
             raise UpstreamFailure("upstream_endless", f"the answer took longer than {limit}") from None
         finally:
             answer.close()
-            # Nobody waits for this: the agent has its answer.
-            await asyncio.shield(pricing)
 
     def _read(self, exchange: Exchange) -> None:
         """Read what is asked for, and change what has to be changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,10 +19,14 @@ from worktrial.gateway.recording import RECORDS, read_records
 from worktrial.gateway.server import Gateway, OpenTrial
 from worktrial.gateway.trials import GENERATING, side_requests
 from worktrial.store.files import read_model
+from worktrial.store.scratch import scratch_folder
 
 _WITHOUT_MODEL = ("oracle", "nop", "command")
 _BUILT_IN = ("basic", "ide")
 """Kinds whose model is asked under the name it is configured by; a real agent may ask others beside."""
+_SOCKET = "gateway.sock"
+_LONGEST_SOCKET = 107
+"""Bytes of a unix socket's path, by Linux's `sockaddr_un`."""
 _STOPS: Mapping[Outcome, Stopped] = {"budget": "budget", "limit": "limit"}
 
 
@@ -31,6 +36,18 @@ class GatewayLink:
     def __init__(self, gateway: Gateway, upstreams: Mapping[str, str]) -> None:
         self._gateway = gateway
         self._upstreams = upstreams
+
+    @contextlib.asynccontextmanager
+    async def listening(self, folder: Path) -> AsyncIterator[None]:
+        """Have the gateway listen in `folder`, or, where that has too long a path for a socket, elsewhere."""
+        with contextlib.ExitStack() as stack:
+            if len(os.fsencode(folder / _SOCKET)) > _LONGEST_SOCKET:
+                folder = stack.enter_context(scratch_folder(Path("/tmp")))  # noqa: S108 - a private folder is made there
+            await self._gateway.start(socket=folder / _SOCKET)
+            try:
+                yield
+            finally:
+                await self._gateway.stop()
 
     @contextlib.asynccontextmanager
     async def endpoint(self, trial: str, config: AgentConfig, folder: Path) -> AsyncIterator[Endpoint]:
@@ -45,9 +62,8 @@ class GatewayLink:
             self._gateway.close(opened)
 
 
-@contextlib.asynccontextmanager
-async def gateway_for(request: RunRequest, budget: Budget, folder: Path) -> AsyncIterator[GatewayLink | None]:
-    """Run the gateway of a run, listening in `folder`; None where no agent asks a model. `budget` is the run's.
+def gateway_for(request: RunRequest, budget: Budget) -> GatewayLink | None:
+    """Return the gateway of a run, which does not listen yet; None where no agent asks a model. `budget` is the run's.
 
     A replay needs no server and no key. Raises `UsageError` for a model without a server, a key or, if there is a
     limit, a price.
@@ -55,17 +71,12 @@ async def gateway_for(request: RunRequest, budget: Budget, folder: Path) -> Asyn
     replay = None if request.replay is None else Path(request.replay)
     asking = [config for config in request.agents if config.kind not in _WITHOUT_MODEL]
     if not asking:
-        yield None
-        return
+        return None
     config, tied = (request.gateway, {}) if replay is not None else for_agents(request.gateway, asking)
     gateway = Gateway(config, budget=budget, replay=replay)
     if replay is None and budget.limit_usd is not None:
         _check_prices(gateway, asking, tied)
-    await gateway.start(socket=folder / "gateway.sock")
-    try:
-        yield GatewayLink(gateway, tied)
-    finally:
-        await gateway.stop()
+    return GatewayLink(gateway, tied)
 
 
 def _check_prices(gateway: Gateway, agents: Sequence[AgentConfig], tied: Mapping[str, str]) -> None:

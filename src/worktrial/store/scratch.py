@@ -19,15 +19,18 @@ _LEAST_ROOM = 64 * 1024
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
+def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """Yield an empty folder that is removed when the block ends. Raises `StorageError`.
+
+    It is made in `parent`; None is where temporary files go here.
 
     A killed process cannot remove its own, so those that are left are removed here: a folder is in use as long as its
     lock file is held, and the kernel lets go of that when a process ends, however it ends.
     """
-    with writing(Path(os.environ.get("TMPDIR", "/tmp"))):  # noqa: S108 - only to name it in the error
-        _sweep(Path(tempfile.gettempdir()))
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    with writing(parent or Path(os.environ.get("TMPDIR", "/tmp"))):  # noqa: S108 - only to name it in the error
+        parent = parent or Path(tempfile.gettempdir())
+        _sweep(parent)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         try:
             lock = (folder / ".lock").open("w")
             fcntl.flock(lock, fcntl.LOCK_EX)
