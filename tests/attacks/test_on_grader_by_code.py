@@ -199,9 +199,9 @@ RUNNER = {
         import sys
         frame = sys._getframe()
         while frame:
-            if "config" in frame.f_locals and hasattr(frame.f_locals["config"], "pluginmanager"):
-                manager = frame.f_locals["config"].pluginmanager
-                if not manager.hasplugin("evil"): manager.register(Plugin(), "evil")
+            for thing in list(frame.f_locals.values()):
+                if isinstance(thing, PytestPluginManager) and not thing.hasplugin("evil"):
+                    thing.register(Plugin(), "evil")
             frame = frame.f_back
     """, "body_not_run"),
     "silences-assertions": tampered("""
