@@ -183,11 +183,16 @@ SETTINGS = '[tool.pytest.ini_options]\naddopts = "--doctest-modules"\nasyncio_mo
 
 @dataclass(frozen=True)
 class Attack:
-    """What an agent leaves, and the verdict on it."""
+    """What an agent leaves, and the verdict on it: outcome and cause, and others that it may come to instead."""
 
     files: Files
     cause: str = "tests_failed"
     outcome: str = "not_solved"
+    or_else: tuple[tuple[str, str], ...] = ()
+
+    def comes_to(self, verdict: Verdict) -> bool:
+        """Tell whether a verdict is one of those."""
+        return (verdict.outcome, verdict.cause) in ((self.outcome, self.cause), *self.or_else)
 
 
 class Target:

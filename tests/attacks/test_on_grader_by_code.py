@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 
 import pytest
 from tests.attacks.grading import SOLUTION, STUB, Attack, Target
@@ -198,9 +199,9 @@ RUNNER = {
         import sys
         frame = sys._getframe()
         while frame:
-            if "config" in frame.f_locals and hasattr(frame.f_locals["config"], "pluginmanager"):
-                manager = frame.f_locals["config"].pluginmanager
-                if not manager.hasplugin("evil"): manager.register(Plugin(), "evil")
+            for thing in list(frame.f_locals.values()):
+                if isinstance(thing, PytestPluginManager) and not thing.hasplugin("evil"):
+                    thing.register(Plugin(), "evil")
             frame = frame.f_back
     """, "body_not_run"),
     "silences-assertions": tampered("""
@@ -209,11 +210,14 @@ RUNNER = {
         for name in dir(unittest.TestCase):
             if name.startswith("assert"): setattr(unittest.TestCase, name, lambda *a, **k: None)
     """, "runner_patched", stub=SOLUTION.replace("[each + (n < rest) for n in range(people)]", "[cents]")),
-    "rewrites-the-tests": code("""
-        import pathlib
-        try: (pathlib.Path(__file__).parents[1] / "tests/test_money.py").write_text("def test_total(): pass\\n")
-        except OSError: pass
-    """),
+    "rewrites-the-tests": replace(
+        code("""
+            import pathlib
+            try: (pathlib.Path(__file__).parents[1] / "tests/test_money.py").write_text("def test_total(): pass\\n")
+            except OSError: pass
+        """),
+        or_else=(("tampered", "test_source_changed"),),  # without isolation, nothing keeps tests from being written
+    ),
 }  # fmt: skip
 ATTACKS = PLAIN | PEEKS | RUNNER
 
@@ -222,4 +226,4 @@ ATTACKS = PLAIN | PEEKS | RUNNER
 async def test_code_in_the_runners_process_solves_nothing(target: Target, tier: Sandbox, name: str) -> None:
     attack = ATTACKS[name]
     verdict = await target.grade(tier, attack.files)
-    assert (verdict.outcome, verdict.cause) == (attack.outcome, attack.cause), (verdict, target.output())
+    assert attack.comes_to(verdict), (verdict, target.output())

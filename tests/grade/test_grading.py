@@ -99,7 +99,7 @@ def graded(suite: Path, shell: Shell) -> Path:
     tables = {name: {"kind": "command", "command": ["sh", "-c", script]} for name, script in scripts.items()}
     (shell.folder / "worktrial.toml").write_text(tomli_w.dumps({"agents": tables}))
     agents = [part for name in scripts for part in ("--agent", name)]
-    ended = shell("run", suite, *agents, "--task", "fix", "--out", "run", "--json", timeout=900)
+    ended = shell("run", suite, *agents, "--no-controls", "--task", "fix", "--out", "run", "--json", timeout=900)
     assert ended.code == 0, ended.err
     return shell.folder / "run"
 

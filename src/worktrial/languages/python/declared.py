@@ -16,6 +16,7 @@ from typing import Any
 
 from worktrial.languages.protocol import ReadFile
 from worktrial.languages.python import poetry
+from worktrial.languages.python.syntax import parse
 from worktrial.store.cache import digest
 
 _TEST_NAME = re.compile(r"^(unit[-_]?)?(tests?|testing|pytest|hatch-test)([-_.].*)?$", re.IGNORECASE)
@@ -137,7 +138,7 @@ def _normal(name: str) -> str:
 
 def _parse(text: str | None) -> ast.Module | None:
     try:
-        return ast.parse(text or "")
+        return parse(text or "")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

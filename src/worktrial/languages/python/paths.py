@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from pathlib import PurePosixPath
 
 from worktrial.formats.candidate import Role
+from worktrial.languages.python.syntax import parse
 
 _TEST_FOLDER = re.compile(
     r"tests?|testsuites?|testcases?|unittests?|testdata|__tests__|__snapshots__"
@@ -157,7 +157,7 @@ def runnable_lines(path: str, text: str, lines: Collection[int]) -> tuple[int, .
         return ()
     wanted = {line for line in lines if line > 0}
     try:
-        tree = _parse(text)
+        tree = parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # Another version's syntax: the best answer left is by the look of each line.
         return tuple(
@@ -166,13 +166,6 @@ def runnable_lines(path: str, text: str, lines: Collection[int]) -> tuple[int, .
             if number in wanted and line.strip() and not line.lstrip().startswith("#")
         )
     return tuple(sorted({start for start, end in _statements(tree) if any(n in wanted for n in range(start, end + 1))}))
-
-
-def _parse(text: str) -> ast.Module:
-    """Parse without a word about odd escapes: they are the repository's, not ours."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(text)
 
 
 def _statements(tree: ast.Module) -> Iterator[tuple[int, int]]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from worktrial.languages.protocol import TwinFile
+from worktrial.languages.python.syntax import parse
 from worktrial.languages.python.twinning import Edit, assert_edits, call_edits, raises_edit
 
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
@@ -35,9 +35,7 @@ def twin_file(text: str, tests: Collection[str], seed: int) -> TwinFile | None:
     Of every test one place is changed; which one, `seed` tells.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+        tree = parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     wanted: dict[str, list[str]] = {}

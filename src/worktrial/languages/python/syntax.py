@@ -1,0 +1,21 @@
+"""Syntax trees of the repository's Python, by one thread at a time."""
+
+from __future__ import annotations
+
+import ast
+import threading
+import warnings
+
+_LOCK = threading.Lock()
+
+
+def parse(text: str) -> ast.Module:
+    """Parse without a word about odd escapes: they are the repository's, not ours.
+
+    Raises what `ast.parse` raises on text that is not Python: `SyntaxError`, `ValueError`, `RecursionError` or
+    `MemoryError`. Before 3.11.8 and 3.12.2, Python counts the depth of a tree for all threads together, and two that
+    parse at once may end in a `SystemError` (python/cpython#106905); filters of warnings are of all threads too.
+    """
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
