@@ -108,7 +108,7 @@ def test_called_with_nothing_it_says_how_it_is_called(shell: Shell) -> None:
 def test_a_mistyped_command_or_option_gets_a_suggestion(shell: Shell) -> None:
     assert shell("validat").is_clean_error("validat", "did you mean 'validate'?", code=2)
     assert shell("run", "x", "--trial", "3").is_clean_error("--trial", code=2)
-    assert shell("run", "x", "--out", "y").is_clean_error("--agent", "hint: see worktrial run --help", code=2)
+    assert shell("run", "x", "--agent", "nop").is_clean_error("--out", "hint: see worktrial run --help", code=2)
     assert shell("validate", "x", "--runs", "0").is_clean_error("--runs", code=2)
 
 

@@ -22,13 +22,14 @@ def sandbox_uid() -> int:
 
 
 def hand_over(path: Path) -> Path:
-    """Make a file, or a folder and all in it, the sandbox's user's, and return it. Only root has to.
+    """Make a file, or a folder and all in it, the sandbox's user's, and return it. Only root has to, and only
+    where it has another user to give: where not, the owner may be one that has no number here, and stays.
 
     The folder itself comes last and is how one sees that all was handed over. Links are not followed. Raises
     `StorageError`.
     """
     uid = sandbox_uid()
-    if os.geteuid() != 0 or os.lstat(path).st_uid == uid:
+    if os.geteuid() != 0 or uid in (0, os.lstat(path).st_uid):
         return path
     with writing(path):
         if stat.S_ISDIR(os.lstat(path).st_mode):

@@ -169,6 +169,7 @@ def run(job: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(job["env"])
     os.chdir(root.WORKSPACE)
+    _forget_listings()
     time.tzset()
     random.seed()
     if "numpy.random" in sys.modules:
@@ -181,6 +182,16 @@ def run(job: dict[str, Any]) -> None:
     gc.unfreeze()
     gc.enable()
     _execute(job["script"][0])
+
+
+def _forget_listings() -> None:
+    """Have imports look anew at folders that were others for the zygote, or were not there.
+
+    What a folder lists is kept by its time of change, and that may be the same: it moves on every few milliseconds.
+    """
+    for path, finder in list(sys.path_importer_cache.items()):
+        if finder is None or (path + "/").startswith((root.WORKSPACE + "/", root.TMP + "/", root.HOME + "/")):
+            del sys.path_importer_cache[path]
 
 
 def _execute(path: str) -> None:
