@@ -131,6 +131,7 @@ async def warmed_up(sandbox: Namespaces, place: Place) -> dict[str, int]:
         await asyncio.sleep(0.5)
         seen = most(seen, counts(sandbox, place))
     await keep.close()
+    assert seen["processes"], "what keeps the sandboxes is not seen here, and so neither is what they leave"
     return seen
 
 
