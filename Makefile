@@ -26,9 +26,10 @@ check: $(VENV)/dev
 bench: $(VENV)/dev system
 	@$(BIN)/python -m benchmarks.$(NAME) $(if $(REPO),--repo $(REPO))
 
-# Hundreds of sandboxes in standby at once, ten thousand in a row: what do they leave? About an hour.
+# Hundreds of sandboxes in standby at once, ten thousand in a row: what do they leave? And all of the contract with
+# podman. About an hour.
 soak: $(VENV)/dev system
-	WORKTRIAL_SOAK=full $(BIN)/pytest tests/sandboxes/test_soak.py
+	WORKTRIAL_SOAK=full $(BIN)/pytest tests/sandboxes/test_soak.py tests/sandboxes/test_oci.py
 
 # Every real agent that can be installed here does a task, each with a line. AGENTS="codex aider" for some of them.
 agents-real: $(VENV)/dev system

@@ -37,7 +37,7 @@ class Command:
     What was written to it can be added to but never changed."""
     read_only: tuple[str, ...] = ()
     """Files of the workspace, by path relative to `root`, that the command can neither change nor replace, where the
-    isolation can hold that."""
+    isolation can hold that. What is no file, or is behind a link, is passed over."""
     preload: tuple[str, ...] = ()
     """Modules that `argv`, an interpreter and the path of a script, imports first in any case. A backend with a pool
     runs the script in a fork of an interpreter that has them, isolated as ever; all others start it from nothing."""

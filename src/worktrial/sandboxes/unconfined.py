@@ -42,5 +42,6 @@ def _launch(_: Folder, limits: TrialLimits, command: Command, env: dict[str, str
     Mounts and network are ignored, as the host's are all there.
     """
     cpu_s = max(1, math.ceil(limits.cpu_s))
-    script = f'ulimit -c 0; ulimit -Sn {limits.open_files}; ulimit -St {cpu_s}; exec "$@"'
+    blocks = (limits.disk_mib + 1) * 2048  # of 512 bytes; so that one file fills the disk between two looks at it
+    script = f'ulimit -c 0; ulimit -f {blocks}; ulimit -Sn {limits.open_files}; ulimit -St {cpu_s}; exec "$@"'
     return Launch(["/bin/sh", "-c", script, "sh", *command.argv], env, reaper=False)

@@ -23,9 +23,12 @@ class ContainersSleeper:
         self._used = SignalSleeper(self._pids, means)
 
     async def add(self, name: str) -> None:
-        """Look after a container that runs. Raises `SandboxError` when it does not."""
-        told = await self._client.call("inspect", "--format", "{{.State.Pid}}", name)
-        self._running[name] = int(told)
+        """Look after a container; one that has ended needs that no more. Raises `SandboxError`."""
+        try:
+            self._running[name] = int(await self._client.call("inspect", "--format", "{{.State.Pid}}", name))
+        except SandboxError:
+            if await self._runs(name):
+                raise
 
     def discard(self, name: str) -> None:
         """Look after it no more."""
@@ -36,10 +39,25 @@ class ContainersSleeper:
         return [found for pid in self._running.values() if pid > 1 for found in descendants(pid)]
 
     async def freeze(self) -> None:
-        """Pause them."""
+        """Pause them; one that ended meanwhile is no failure."""
         if names := self._running.keys() - self._paused:
-            await self._client.call("pause", *names)
-            self._paused |= names
+            try:
+                await self._client.call("pause", *names)
+                self._paused |= names
+            except SandboxError:
+                for name in names:
+                    await self._pause_alone(name)
+
+    async def _pause_alone(self, name: str) -> None:
+        """Pause one, after not all could be paused at once: it may be already, or have ended."""
+        if not await self._is_paused(name):
+            try:
+                await self._client.call("pause", name)
+            except SandboxError:
+                if await self._runs(name):
+                    raise
+                return
+        self._paused.add(name)
 
     async def thaw(self) -> None:
         """Let them go on; one that ended meanwhile is no failure."""
@@ -50,6 +68,9 @@ class ContainersSleeper:
             except SandboxError:
                 if await self._is_paused(name):
                     raise
+
+    async def _runs(self, name: str) -> bool:
+        return bool((await self._client.call("ps", "--quiet", "--filter", f"name={name}")).strip())
 
     async def _is_paused(self, name: str) -> bool:
         try:

@@ -204,13 +204,12 @@ class ContainedWorkspace:
 
     async def _read_only(self, paths: Iterable[str]) -> dict[str, Shown]:
         """Return the mounts that hold files still: each file read-only, and every folder above it, which could be
-        moved away with the file in it otherwise, as a mount of itself. Raises `SandboxError` for links.
+        moved away with the file in it otherwise, as a mount of itself. What is no file or behind a link is passed
+        over: a link would lead to a file of the daemon's machine.
         """
-        names = list(dict.fromkeys(paths))
-        plain = json.loads(await self._ask({"do": "plain", "paths": names}))
-        for name, is_plain in zip(names, plain, strict=True):
-            if not is_plain:
-                raise SandboxError(f"could not hold {name} still", cause="it is no file, or is behind a link")
+        asked = list(dict.fromkeys(paths))
+        plain = json.loads(await self._ask({"do": "plain", "paths": asked}))
+        names = [name for name, is_plain in zip(asked, plain, strict=True) if is_plain]
         files = self.volumes[str(ROOT)][1]
         folders = {str(parent) for name in names for parent in Path(name).parents if str(parent) != "."}
         shown = {str(ROOT / folder): Shown(str(files / folder), writable=True) for folder in folders}
