@@ -112,7 +112,7 @@ async def test_a_failed_subtest_fails_its_test(run_tests: RunTests) -> None:
     """With the plugin the test itself is reported as passed after its subtests."""
     text = "def test_s(subtests):\n    for i in range(3):\n        with subtests.test(i=i): assert i != 1\n"
     report = await run_tests({"test_s.py": text}, needs=PLUGINS)
-    assert report.statuses == {"test_s.py::test_s": "failed"}
+    assert report.statuses == {"test_s.py::test_s": "failed"}, report.output
 
 
 async def test_a_test_that_hangs_is_the_one_that_timed_out(run_tests: RunTests) -> None:
@@ -160,7 +160,7 @@ def test_b():
 def test_c(): pass
 """
     report = await run_tests({"test_w.py": text})
-    assert report.statuses["test_w.py::test_a"] != "passed"
+    assert report.statuses.get("test_w.py::test_a") in ("failed", "error"), report
     assert "test_w.py::test_c" not in report.statuses
     assert report.ended == "crashed"
     assert re.fullmatch(r"line \d+ of the report is not the runner's", report.forged)  # after lines of its own
