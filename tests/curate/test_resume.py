@@ -92,7 +92,7 @@ def test_ctrl_c_ends_validation_at_once_with_the_command_that_goes_on(slow_suite
     process = shell.start("validate", slow_suite.path, "--runs", "2")
     wait_for(lambda: whole_records(slow_suite, "test_run") >= 2, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: everybody in the group hears it
-    ended = finish(process, timeout=20)
+    ended = finish(process)
     assert ended.code == 130, ended.err
     assert "Traceback" not in ended.err
     assert f"validate {slow_suite.path} --runs 2" in ended.err

@@ -165,9 +165,12 @@ class Shell:
         return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, *args: object) -> subprocess.Popen[bytes]:
-        """Start a command in a process group of its own, as a shell does."""
+        """Start a command in a process group of its own, as a shell does that sits at a terminal.
+
+        Where the tests themselves run in the background of a script, they were given a Ctrl-C that is ignored.
+        """
         return subprocess.Popen(
-            self.argv(*args),
+            ["env", "--default-signal=INT", *self.argv(*args)],
             cwd=self.folder,
             env=self.env,
             stdout=subprocess.PIPE,
