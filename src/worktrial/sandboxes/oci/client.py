@@ -8,6 +8,7 @@ import os
 import re
 import resource
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,7 @@ class Client:
         process = await asyncio.create_subprocess_exec(
             *self.argv(*args),
             env={**self.env, **(more or {})},
+            cwd=tempfile.gettempdir(),  # podman's helper leaves a file called `oom` where it was started
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

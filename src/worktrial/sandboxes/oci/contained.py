@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -49,6 +50,7 @@ class Attached:
         process = await asyncio.create_subprocess_exec(
             *client.argv("run", "--name", name, *client.run_arguments(), *arguments, network=network),
             env=client.env,
+            cwd=tempfile.gettempdir(),  # podman's helper leaves a file called `oom` where it was started
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
