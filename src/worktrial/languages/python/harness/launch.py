@@ -56,6 +56,8 @@ def main():
     for root in plan["roots"]:
         sys.path.append(os.path.normpath(os.path.join(cwd, root)))
     sys.path += [path for path in inside if path not in (*sys.path, "", here)]
+    # A fork may have looked at these folders before the workspace was there: times alone do not tell it apart.
+    importlib.invalidate_caches()
     if plan["python_path"]:
         os.environ["PYTHONPATH"] = plan["python_path"]
     if plan["targets"] and not targets:
