@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.e2e.fixtures import (  # noqa: F401
     _cache_of_the_session,
     _validated,
@@ -11,3 +12,6 @@ from tests.e2e.fixtures import (  # noqa: F401
     shell,
     suite,
 )
+
+# Here, and not beside it: the attacks import it too, and what is imported already cannot be rewritten.
+pytest.register_assert_rewrite("tests.sandboxes.contract")

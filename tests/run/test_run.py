@@ -32,7 +32,7 @@ def verdict(run: Path, agent: str, task: str = "fix", n: str = "1") -> dict[str,
     return found
 
 
-def tested(run: Path, agent: str) -> str:
+def what_ran(run: Path, agent: str) -> str:
     """Return what the tests printed, for a failure to be explained."""
     return (run / "trials" / agent / "fix/1/logs/tests.log").read_text()
 
@@ -115,7 +115,7 @@ def test_how_an_agents_program_ends_is_recorded_and_its_work_is_graded_all_the_s
     assert {name: verdict(run, name)["outcome"] for name in names} == {
         **dict.fromkeys(("good", "failing", "endless", "flood", "background"), "solved"),
         **dict.fromkeys(("missing", "reader"), "not_solved"),
-    }, {name: (verdict(run, name), tested(run, name)) for name in names}
+    }, {name: (verdict(run, name), what_ran(run, name)) for name in names}
     assert trial(run, "failing")["exit_code"] == 7
 
 
@@ -125,7 +125,7 @@ def test_a_command_can_be_given_on_the_spot(suite: Path, shell: Shell) -> None:
     program.chmod(0o755)
     ended = shell("run", suite, "--agent", "command:./agent.sh --fast", "--task", "fix", "--out", "run", "--json")
     assert ended.code == 0, ended.err
-    assert ended.json["agents"]["command-.-agent.sh---fast"]["rate"] == 1, tested(
+    assert ended.json["agents"]["command-.-agent.sh---fast"]["rate"] == 1, what_ran(
         shell.folder / "run", "command-.-agent.sh---fast"
     )
 

@@ -6,8 +6,6 @@ from collections.abc import Generator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.sandboxes.contract")
-
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
