@@ -216,7 +216,7 @@ async def test_every_workspace_of_root_s_has_a_user_of_its_own(sandbox: Sandbox)
 
 async def test_a_hole_in_a_file_stays_one_in_a_snapshot(tmp_path: Path) -> None:
     """A file of many GiB that holds next to nothing must not fill the disk."""
-    workspace = await Unconfined().open((), LIMITS)
+    workspace = await Unconfined().open((), LIMITS.model_copy(update={"disk_mib": 40 * 1024}))
     try:
         await workspace.run(shell("echo begin > hole; truncate -s 30G hole; echo end >> hole"))
         copied = await workspace.snapshot(tmp_path / "snapshot") / "hole"

@@ -25,6 +25,9 @@ _AT_WORK = 0.05
 _LOOK_S = 1.0
 """Over at least this many seconds (half of `standby_s`, where that is less)."""
 _PATIENCE_S = 5.0
+_VFORK_S = 0.25
+_STANDING = (b"T", b"t", b"Z", b"X")
+"""States of threads that are stopped, traced or dead."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -86,10 +89,12 @@ class SignalSleeper:
 
     async def freeze(self) -> None:
         """Stop all, and what they started while that was done."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < deadline:
-            # What has the signal may still start others until it stands still, so the list comes after that.
-            if all(map(_stands_still, self._stopped)):
+        began = time.monotonic()
+        while (waited_s := time.monotonic() - began) < _PATIENCE_S:
+            # What has the signal may still start others until it stands still, so the list comes after that. One that
+            # waits in the kernel for a child it has made by vfork, which we have stopped, does so until we let go.
+            standing = (*_STANDING, b"D") if waited_s > _VFORK_S else _STANDING
+            if all(_stands_still(pid, standing) for pid in self._stopped):
                 new = set(self._pids()) - self._stopped
                 if not new:
                     return
@@ -283,12 +288,12 @@ class _Episode:
         return self.over
 
 
-def _stands_still(pid: int) -> bool:
-    """Say whether all threads of a process are stopped (`T`), traced (`t`) or dead; see proc(5)."""
+def _stands_still(pid: int, standing: tuple[bytes, ...]) -> bool:
+    """Say whether all threads of a process are in one of these states, or gone; see proc(5)."""
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - one of many
             with open(f"/proc/{pid}/task/{task}/stat", "rb") as stat:  # noqa: PTH123 - one of many
-                if stat.read().rpartition(b")")[2].split()[0] not in (b"T", b"t", b"Z", b"X"):
+                if stat.read().rpartition(b")")[2].split()[0] not in standing:
                     return False
     return True
 
