@@ -13,8 +13,7 @@ from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes import pageout
 from worktrial.sandboxes.cgroups import Probe, probe
 from worktrial.sandboxes.groups import Group, Limits
-from worktrial.sandboxes.process import Bounds, Child, Live, Polling
-from worktrial.sandboxes.protocol import Finished
+from worktrial.sandboxes.process import Bounds, Child, Polling
 from worktrial.sandboxes.standby import GroupSleeper, SignalSleeper, Sleeper, Standby, Watch
 from worktrial.sandboxes.usage import Used, used_by
 
@@ -171,36 +170,3 @@ class PollingGauge(Polling):
     def asleep(self) -> bool:
         """Say whether the workspace is in standby."""
         return self._watch.asleep
-
-
-class Awake:
-    """A started process of a workspace that may be in standby: it is woken before it is spoken to.
-
-    Neither waiting for its next words nor for its end keeps it awake: that is what one does with a server.
-    """
-
-    def __init__(self, process: Live, watch: Watch) -> None:
-        self._process = process
-        self._watch = watch
-
-    async def send(self, data: bytes) -> None:
-        """Write to its standard input."""
-        async with self._watch.call():
-            await self._process.send(data)
-
-    async def receive(self) -> bytes:
-        """Return the next bytes of its standard output."""
-        await self._watch.resume()
-        data = await self._process.receive()
-        self._watch.touch()
-        return data
-
-    async def wait(self) -> Finished:
-        """Return how it ended."""
-        await self._watch.resume()
-        return await self._process.wait()
-
-    async def kill(self) -> None:
-        """Kill it and every descendant."""
-        async with self._watch.call():
-            await self._process.kill()

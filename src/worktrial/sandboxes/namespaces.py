@@ -20,13 +20,14 @@ from typing import Any
 
 from worktrial.errors import InfrastructureError, SandboxError
 from worktrial.formats.run import TrialLimits
-from worktrial.sandboxes.held import Awake, Holding
+from worktrial.sandboxes.held import Holding
 from worktrial.sandboxes.inside import messages, root
 from worktrial.sandboxes.namespaces_spawner import Answers, Cell, Spawner, first_answer
 from worktrial.sandboxes.namespaces_warm import SOURCE, Call, Warm, call_of, host_pid
 from worktrial.sandboxes.owner import hand_over, sandbox_uid
 from worktrial.sandboxes.process import REPORT_FD, Bounds, Live, not_started, watch
 from worktrial.sandboxes.protocol import Change, Command, Finished, Mount, Process, Workspace
+from worktrial.sandboxes.standby import Awake
 from worktrial.sandboxes.streams import Streams, open_streams, read_all, write_all
 from worktrial.sandboxes.usage import descendants
 from worktrial.store.git import last_line

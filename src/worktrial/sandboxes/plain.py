@@ -21,7 +21,7 @@ from worktrial.sandboxes.folder import Folder, Like
 from worktrial.sandboxes.namespaces import environment
 from worktrial.sandboxes.process import Bounds, Live, run_process, run_trusted, start_process
 from worktrial.sandboxes.protocol import Change, Command, Finished, Process, Workspace
-from worktrial.sandboxes.standby import SignalSleeper, Standby, Watch
+from worktrial.sandboxes.standby import Awake, SignalSleeper, Standby
 from worktrial.sandboxes.usage import descendants, marked
 
 _MIB = 1024 * 1024
@@ -145,7 +145,7 @@ class PlainWorkspace:
             raise
         self._lasting.append(started)
         self._cleanups.append(launch.cleanup)
-        return _Resuming(started, self._watch)
+        return Awake(started, self._watch)
 
     def _prepared(self, command: Command, marker: str) -> Launch:
         home, tmp = str(self._folder.path / "home"), str(self._folder.path / "tmp")
@@ -249,36 +249,6 @@ class PlainWorkspace:
             cleanup()
         self._lasting.clear()
         await asyncio.to_thread(self._folder.remove)
-
-
-class _Resuming:
-    """A process that is woken before it is spoken to, and whose talk keeps its workspace awake."""
-
-    def __init__(self, process: Live, watch: Watch) -> None:
-        self._process = process
-        self._watch = watch
-
-    async def send(self, data: bytes) -> None:
-        """Write to its standard input."""
-        async with self._watch.call():
-            await self._process.send(data)
-
-    async def receive(self) -> bytes:
-        """Return the next bytes of its standard output. Waiting for them keeps nothing awake."""
-        await self._watch.resume()
-        data = await self._process.receive()
-        self._watch.touch()
-        return data
-
-    async def wait(self) -> Finished:
-        """Return how it ended."""
-        await self._watch.resume()
-        return await self._process.wait()
-
-    async def kill(self) -> None:
-        """Kill it and every descendant."""
-        async with self._watch.call():
-            await self._process.kill()
 
 
 class _Disk:

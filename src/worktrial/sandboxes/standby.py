@@ -19,6 +19,7 @@ from typing import Protocol
 from worktrial.errors import SandboxError
 from worktrial.sandboxes import pageout
 from worktrial.sandboxes.groups import Group
+from worktrial.sandboxes.protocol import Finished, Process
 
 _AT_WORK = 0.05
 """Processors in use on average from which on processes are at work: silent, but not to be stopped."""
@@ -304,3 +305,36 @@ def _cpu_s(pid: int) -> float:
         fields = stat.read().rpartition(b")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
     return 0.0
+
+
+class Awake:
+    """A started process of a workspace that may be in standby: it is woken before it is spoken to.
+
+    Neither waiting for its next words nor for its end keeps it awake: that is what one does with a server.
+    """
+
+    def __init__(self, process: Process, watch: Watch) -> None:
+        self._process = process
+        self._watch = watch
+
+    async def send(self, data: bytes) -> None:
+        """Write to its standard input."""
+        async with self._watch.call():
+            await self._process.send(data)
+
+    async def receive(self) -> bytes:
+        """Return the next bytes of its standard output."""
+        await self._watch.resume()
+        data = await self._process.receive()
+        self._watch.touch()
+        return data
+
+    async def wait(self) -> Finished:
+        """Return how it ended."""
+        await self._watch.resume()
+        return await self._process.wait()
+
+    async def kill(self) -> None:
+        """Kill it and every descendant."""
+        async with self._watch.call():
+            await self._process.kill()

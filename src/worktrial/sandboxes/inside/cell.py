@@ -44,7 +44,8 @@ def be_cell(orders: socket.socket, owner: int, network: bool, masked: bool = Tru
         order, handles = received
         with socket.socket(fileno=handles[0]) as status:
             try:
-                handles = _furnish(order, handles[1:])
+                handles = furnish(order, handles[1:])
+                root.seal()
                 join_groups(child, [handles.pop() for _ in range(order["groups"])])
                 kernel.keep_capabilities(kernel.CAP_KILL)
                 messages.send(tell, order, handles)
@@ -70,8 +71,8 @@ def prepare(network: bool, masked: bool) -> None:
         kernel.loopback_up()
 
 
-def _furnish(order: dict[str, Any], handles: list[int]) -> list[int]:
-    """Attach workspace and mounts, join control groups, and return the handles that are left for the command."""
+def furnish(order: dict[str, Any], handles: list[int]) -> list[int]:
+    """Attach workspace and mounts, and return the handles that are left for the command."""
     for path in (root.WORKSPACE, root.TMP, root.HOME):
         kernel.attach(handles[0], path)
         os.close(handles.pop(0))
@@ -80,7 +81,6 @@ def _furnish(order: dict[str, Any], handles: list[int]) -> list[int]:
         os.close(handles.pop(0))
     root.hold_read_only(order["read_only"])
     root.resize_shm(order["shm_mib"])
-    root.seal()
     return handles
 
 

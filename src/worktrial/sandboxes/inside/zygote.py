@@ -123,7 +123,7 @@ def _be_first(answers: socket.socket) -> dict[str, Any] | None:
         if received is None:
             os._exit(0)
         order, handles = received
-        handles = _furnish(order, handles)
+        handles = cell.furnish(order, handles)
         cell.join_groups(child, [handles.pop() for _ in range(order["groups"])])
         kernel.keep_capabilities(kernel.CAP_KILL)
         messages.send(tell, order, handles)
@@ -134,19 +134,6 @@ def _be_first(answers: socket.socket) -> dict[str, Any] | None:
         os._exit(1)
     cell.see_through(child, answers, tell)
     return None
-
-
-def _furnish(order: dict[str, Any], handles: list[int]) -> list[int]:
-    """Attach the workspace, and mounts that it would hide, and return the handles that are left for the job."""
-    for path in (root.WORKSPACE, root.TMP, root.HOME):
-        kernel.attach(handles[0], path)
-        os.close(handles.pop(0))
-    for mount in order["mounts"]:
-        root.attach_mount(handles[0], mount["path"], mount["writable"])
-        os.close(handles.pop(0))
-    root.hold_read_only(order["read_only"])
-    root.resize_shm(order["shm_mib"])
-    return handles
 
 
 def _wait_for_job(told: socket.socket) -> dict[str, Any] | None:
