@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from tests.sandboxes.contract import LIMITS, gone, make, python, shell, sleepers
 
-from worktrial.errors import SandboxError
+from worktrial.errors import InfrastructureError, SandboxError
 from worktrial.sandboxes.namespaces import Namespaces
 from worktrial.sandboxes.protocol import Command, Mount, Workspace
 from worktrial.sandboxes.select import probe_namespaces
@@ -153,6 +153,13 @@ async def test_nothing_runs_or_writes_once_a_command_has_ended(workspace: Worksp
         await workspace.run(shell(script))
         seen = {await workspace.host(["cat", "{workspace}/file"], env=os.environ) for _ in range(5)}
         assert len(seen) == 1
+
+
+async def test_a_trusted_program_can_end_before_anybody_has_heard_of_it(workspace: Workspace) -> None:
+    for _ in range(25):
+        argvs = [["true"], ["/does/not/exist"]] * 4
+        ended = await asyncio.gather(*(workspace.host(argv, env=os.environ) for argv in argvs), return_exceptions=True)
+        assert [type(end) for end in ended] == [bytes, InfrastructureError] * 4
 
 
 async def test_a_layer_that_is_not_there_is_an_error_with_its_cause(tmp_path: Path) -> None:

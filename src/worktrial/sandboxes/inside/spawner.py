@@ -313,11 +313,14 @@ class Spawner:
 
     def _host(self, order: dict[str, Any], handles: list[int], answers: socket.socket) -> None:
         """Run a trusted program with the host's files and the workspaces, and nothing of its own left behind."""
+        announced, announcing = os.pipe()
         pid = kernel.clone(kernel.NEWPID)
         if pid == 0:
             with _no_return():
-                kernel.close_others((answers.fileno(), *handles))
+                kernel.close_others((answers.fileno(), announced, *handles))
                 kernel.die_with_parent()
+                os.read(announced, 1)  # it can end before we have said who it is: that answer is to be the first
+                os.close(announced)
                 told, tell = messages.pair()
                 child = os.fork()
                 if child == 0:
@@ -328,11 +331,13 @@ class Spawner:
                 for handle in handles:
                     os.close(handle)
                 cell.see_through(child, answers, tell)
-        handle = kernel.pidfd_open(pid)
-        try:
-            messages.send(answers, {"pid": pid}, (handle,))
-        finally:
-            os.close(handle)
+        os.close(announced)
+        with open(announcing, "wb", buffering=0):
+            handle = kernel.pidfd_open(pid)
+            try:
+                messages.send(answers, {"pid": pid}, (handle,))
+            finally:
+                os.close(handle)
 
     def _in_child(self, answers: socket.socket, doing: Callable[[], dict[str, Any]]) -> int:
         """Do something in a child that answers by itself, and return its process id."""
