@@ -167,6 +167,10 @@ def _write_task(
         unproven=tuple(sorted({test for run in solution for test in run.unproven} & set(expected.all()))),
         evidence=tuple(sorted({kind for run in solution for kind in run.evidence})),
         twins=twins,
+        prompt_kind=candidate.prompt_kind,
+        prompts=candidate.prompts,
+        provenance=candidate.provenance,
+        work=candidate.work,
     )
     bench.suite.write_task(
         task,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from worktrial.formats.base import Record, Timestamp
+from worktrial.formats.provenance import PromptKind, Provenance, Work
 
 Role = Literal["source", "test", "docs", "config", "other"]
 """What a file is to the task. *source* is backed out, *test* is hidden, *docs* goes with the source where it can,
@@ -55,6 +56,13 @@ class Candidate(Record):
     removed: tuple[Removal, ...]
     language: str
     files: tuple[FileChange, ...]
+    prompt_kind: PromptKind = "message"
+    prompts: tuple[str, ...] = ()
+    """What the person asked, turn by turn, for a *conversation*; empty for all other kinds."""
+    provenance: Provenance | None = None
+    """None: no session is known and nothing says who wrote it."""
+    work: Work | None = None
+    """None: it was mined before changes were classified."""
 
     def paths(self, *roles: Role) -> tuple[str, ...]:
         """Return the paths of the files in any of `roles`, old names of renamed files included, in order."""

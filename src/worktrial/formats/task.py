@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from worktrial.formats.base import Record, Timestamp
+from worktrial.formats.provenance import PromptKind, Provenance, Work
 
 Mode = Literal["backout", "parent"]
 """*backout*: the change reversed on the head of the day. *parent*: the tree before it, in an environment of then."""
@@ -77,6 +78,11 @@ class Task(Record):
     """Signs of tampering that the validated solution causes too, so that they say nothing."""
     twins: tuple[Twin, ...] = ()
     """Changed copies of its test files, which no honest solution passes."""
+    prompt_kind: PromptKind = "message"
+    prompts: tuple[str, ...] = ()
+    """What is asked turn by turn, for a *conversation*; `prompt.md` then holds the first. Empty for all other kinds."""
+    provenance: Provenance | None = None
+    work: Work | None = None
 
 
 class Environment(Record):
