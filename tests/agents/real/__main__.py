@@ -1,11 +1,12 @@
 """Runs every real agent that can be installed here to the end of a task, and prints a line for each.
 
-`python -m tests.agents.real [KIND…]`, from the checkout's folder. Agents are kept in worktrial's cache. The last line
-is JSON. Ends with 1 when one that is installed did not solve the task with the server's tokens.
+`python -m tests.agents.real [--sandbox TIER] [KIND…]`, from the checkout's folder. Agents are kept in worktrial's
+cache. The last line is JSON. Ends with 1 when one that is installed did not solve the task with the server's tokens.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import subprocess
@@ -97,8 +98,12 @@ async def _one(kind: str, suite: Path, sandbox: Sandbox, folder: Path) -> Line:
 
 def main() -> int:
     """Run the agents that are named, or all, one after the other."""
-    wanted = sys.argv[1:] or list(agents.real_kinds())
-    sandbox = choose("namespaces")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sandbox", default="namespaces")
+    parser.add_argument("kinds", nargs="*")
+    asked = parser.parse_args()
+    wanted = asked.kinds or list(agents.real_kinds())
+    sandbox = choose(asked.sandbox)
     lines = []
     with tempfile.TemporaryDirectory(prefix="agents-real-") as folder:
         suite = _suite(Path(folder))

@@ -119,7 +119,7 @@ async def gateway_for(server: ModelServer, folder: Path) -> AsyncIterator[Gatewa
     gateway = Gateway(GatewayConfig(upstreams=upstreams), keys={"CANARY": KEY})
     with tempfile.TemporaryDirectory(prefix="gw-") as short:
         Path(short).chmod(0o755)
-        await gateway.start(socket=Path(short, "s"))
+        await gateway.start(socket=Path(short, "s"), port=0)
         try:
             yield gateway
         finally:
