@@ -95,8 +95,8 @@ class CommandAgent:
 
     def _outcome(self, attempt: Attempt, finished: Finished, metered: Metered | None) -> Outcome:
         write_bytes(attempt.logs / "agent.log", finished.output)
-        requests, stopped = (metered.requests, metered.stopped) if metered else (None, "")
-        ended, cause, detail = ending(finished, requests, stopped)
+        requests = metered.requests if metered else None
+        ended, cause, detail = ending(finished, requests, metered.stopped if metered else "")
         return Outcome(
             ended,
             exit_code=finished.exit_code,
