@@ -219,8 +219,6 @@ class Proxy:
             exchange.request_digest = await asyncio.to_thread(bodies.add, body, kind)
         else:
             exchange.request_digest = bodies.add(body, kind)
-        if exchange.sent is not exchange.body:
-            exchange.sent_digest = bodies.add(self._redactor.clean(exchange.sent), f"{kind} sent")
         exchange.tried = exchange.trial.try_of(exchange.id, exchange.body, exchange.request_digest)
 
     # -- the way out --
@@ -301,6 +299,10 @@ class Proxy:
         try:
             if exchange.body and not exchange.request_digest:  # refused before it went on
                 exchange.request_digest = trial.recorder.bodies.add(self._redactor.clean(exchange.body))
+            if exchange.sent is not exchange.body and exchange.sent_at is not None:
+                # Only now: it differs from what was asked by little that is known, and no agent waits for it.
+                kind = f"{exchange.route.wire.api} sent"
+                exchange.sent_digest = trial.recorder.bodies.add(self._redactor.clean(exchange.sent), kind)
             exchange.response_digest = trial.recorder.bodies.add(b"".join(exchange.answer)) if exchange.answer else ""
             record = exchange.record(cost, tokens, estimated=estimated)
             trial.recorder.end(record)
