@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from worktrial.analyse.intervals import Rate
 
 SMOKE_TEST_TASKS = 20
-"""Below this, 20 tasks with a trial each could only show differences of 32 points: nothing to decide by."""
+"""Below this, 20 tasks with a trial each could only show differences of 35 points: nothing to decide by."""
 
 Level = Literal[
     "untrustworthy",
