@@ -90,7 +90,7 @@ def difference_interval(differences: NDArray[np.float64]) -> tuple[float, float]
 
     `differences` has shape (tasks,), values in -1..1. Why the pseudo-tasks: see `PSEUDO_TASKS`.
     """
-    mean, spread, count = _steadied(differences)
+    mean, spread, count = steadied(differences)
     half = t_quantile(0.975, count - 1) * spread / math.sqrt(count)
     return max(-1.0, mean - half), min(1.0, mean + half)
 
@@ -101,13 +101,16 @@ def detectable_difference(differences: NDArray[np.float64]) -> float:
     delta = (t_{1-alpha/2} + t_{1-beta}) s / sqrt(tasks), with the spread s of the task differences as observed: it
     holds both the spread between tasks and that of the trials of one task.
     """
-    _, spread, count = _steadied(differences)
+    _, spread, count = steadied(differences)
     quantiles = t_quantile(1 - ALPHA / 2, count - 1) + t_quantile(POWER, count - 1)
     return min(1.0, quantiles * spread / math.sqrt(count))
 
 
-def _steadied(differences: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return mean, standard deviation and number of the differences with a pseudo-task at +1 and at -1 added."""
+def steadied(differences: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return mean, standard deviation and number of the differences with a pseudo-task at +1 and at -1 added.
+
+    `differences` has shape (tasks,), values in -1..1.
+    """
     count = len(differences) + 2 * PSEUDO_TASKS
     mean = float(np.sum(differences)) / count
     squares = float(np.sum((differences - mean) ** 2)) + PSEUDO_TASKS * ((1 - mean) ** 2 + (1 + mean) ** 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from worktrial.formats.base import Record
+from worktrial.formats.gate import GateConfig
 from worktrial.formats.gateway import GatewayConfig
 from worktrial.formats.run import AgentConfig
 
@@ -40,3 +41,4 @@ class Configuration(Record):
     run: RunDefaults = Field(default_factory=RunDefaults)
     agents: dict[str, AgentTable] = Field(default_factory=dict)
     gateway: GatewayConfig = Field(default_factory=GatewayConfig)
+    gate: GateConfig = Field(default_factory=GateConfig)
