@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from worktrial.analyse.bounds import Estimate, quantile, ratio, ratio_of_ratios
+from worktrial.analyse.estimate import Estimate, quantile, ratio, ratio_of_ratios
 from worktrial.analyse.intervals import Outcomes, Rate, solve_rate, task_means
 from worktrial.analyse.paired import Paired, compare
 from worktrial.analyse.settle import Settling, settling

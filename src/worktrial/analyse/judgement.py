@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from worktrial.analyse.bounds import Estimate
+from worktrial.analyse.estimate import Estimate
 from worktrial.analyse.contest import Contest, Contestant, Side, side
 from worktrial.analyse.decision import SMOKE_TEST_TASKS, broken_controls
 from worktrial.analyse.intervals import Rate

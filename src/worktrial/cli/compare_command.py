@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from worktrial.analyse.bounds import Estimate
+from worktrial.analyse.estimate import Estimate
 from worktrial.analyse.contest import Contest, Flip, Side
 from worktrial.analyse.decision import SMOKE_TEST_TASKS
 from worktrial.analyse.judgement import more_words
