@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from worktrial.analyse.estimate import Estimate, quantile, ratio, ratio_of_ratios
+from worktrial.analyse.acceptance import Reviews, read_acceptance
+from worktrial.analyse.columns import (
+    INFRASTRUCTURE,
+    TAMPERED,
+    UNFINISHED,
+    UNGRADED,
+    Columns,
+    outcome_matrix,
+)  # fmt: skip
+from worktrial.analyse.cost import CostPerTask, cost_per_task, costs
+from worktrial.analyse.estimate import CostRatio, Floats, cost_ratio
 from worktrial.analyse.intervals import Outcomes, Rate, solve_rate, task_means
 from worktrial.analyse.paired import Paired, compare
-from worktrial.analyse.settle import Settling, settling
-from worktrial.analyse.summary import GRADED, AgentSummary, RunSummary, TrialRow
-from worktrial.formats.trial import Trial
-from worktrial.store.files import read_model
+from worktrial.analyse.power import More, more_needed
+from worktrial.analyse.quantiles import Quantile, quantile
+from worktrial.analyse.summary import AgentSummary, RunSummary
+from worktrial.analyse.table import collect
+from worktrial.formats.config import Rates
 from worktrial.store.run import RunDir
 
+LEAST = 0.001
+"""A tenth of a point: agents that differ by less are level."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Contestant:
     """One agent of one run."""
 
     run: RunDir
     summary: RunSummary
     agent: AgentSummary
-    rows: Mapping[str, tuple[TrialRow, ...]]
-    """Its trials by task, finished or not."""
-    set_aside_usd: Mapping[str, tuple[float | None, ...]]
-    """Cost of attempts that were moved aside, by task; None is unknown."""
+    columns: Columns
+    """Its trials, finished or not."""
+    rates: Rates
+    reviews: Reviews | None
+    """None: nothing was imported."""
 
     @property
     def name(self) -> str:
@@ -37,24 +50,18 @@ class Contestant:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Tasks with at least one finished trial."""
-        return tuple(task for task, rows in self.rows.items() if any(row.outcome != "unfinished" for row in rows))
+        """Every task that was asked for."""
+        return self.summary.request.tasks
+
+    def on(self, tasks: tuple[str, ...]) -> Columns:
+        """Return its trials of some tasks."""
+        wanted = np.isin(np.array(self.columns.tasks, dtype=object), np.array(tasks, dtype=object))
+        return self.columns.where(wanted[self.columns.task])
 
 
-def contestant(run: RunDir, summary: RunSummary, agent: AgentSummary) -> Contestant:
-    """Return one agent of a run that was summed up. Raises `FormatError` on a torn file of an attempt set aside."""
-    rows: dict[str, list[TrialRow]] = {task: [] for task in summary.request.tasks}
-    for row in summary.rows:
-        if row.agent == agent.name:
-            rows[row.task].append(row)
-    aside = {task: tuple(_set_aside(run, agent.name, task)) for task in rows}
-    return Contestant(run, summary, agent, {task: tuple(own) for task, own in rows.items()}, aside)
-
-
-def _set_aside(run: RunDir, agent: str, task: str) -> Iterator[float | None]:
-    for folder in run.trial_dir(agent, task, 1).path.parent.glob("*.attempt-*"):
-        path = folder / "trial.json"
-        yield read_model(path, Trial, "trial").usage.cost_usd if path.exists() else None
+def contestant(run: RunDir, summary: RunSummary, agent: AgentSummary, rates: Rates) -> Contestant:
+    """Return one agent of a run that was summed up. Raises `FormatError` on a torn file."""
+    return Contestant(run, summary, agent, collect(run).of(agent.name), rates, read_acceptance(run) or None)
 
 
 @dataclass(frozen=True)
@@ -63,22 +70,16 @@ class Side:
 
     rate: Rate | None
     """None when no trial is graded."""
-    solved: int
     tampered: int
     infrastructure: int
     trials: int
     """Finished ones."""
     missing: int
     """Trials that are not finished, or not graded."""
-    cost_usd: float | None
-    """Of all attempts, those set aside included; None is unknown."""
-    unknown_costs: int
-    """Attempts of which the cost is not known."""
-    cost_per_completed_usd: Estimate | None
-    """None: unknown, or nothing was solved."""
-    latency_median_s: Estimate | None
+    cost: CostPerTask
+    latency_median_s: Quantile | None
     """Of the agent's part of finished trials, without infrastructure failures; None: there is none."""
-    latency_p95_s: Estimate | None
+    latency_p95_s: Quantile | None
 
 
 @dataclass(frozen=True)
@@ -107,24 +108,33 @@ class Contest:
     gained: tuple[Flip, ...]
     """Tasks that the second solved more often, the greatest difference first."""
     lost: tuple[Flip, ...]
-    cost_ratio: Estimate | None
+    cost_ratio: CostRatio | None
     """Cost per completed task, second by first; None: unknown."""
     outcomes: tuple[Outcomes, Outcomes] = field(repr=False, compare=False)
     """Of both on the shared tasks, shape (tasks, trials) each."""
 
-    def settling(self, gap: float) -> Settling | None:
-        """Return what would show a difference of `gap` (0..1); None when nothing would."""
-        return settling(*self.outcomes, gap)
+    def more(self, difference: float) -> More | None:
+        """Return what would show a `difference` (0..1); None: level agents are told apart by no number of trials."""
+        return more_needed(*self.outcomes, min(1.0, difference)) if difference >= LEAST else None
+
+    def trials_of(self, more: More) -> tuple[int, int | None]:
+        """Return how many trials of both agents together more tasks take, and more trials of each task."""
+        per_task = sum(float(np.mean(np.sum(~np.isnan(one), axis=1))) for one in self.outcomes)
+        by_trials = None if more.trials is None else more.trials * len(self.shared) * 2
+        return round(more.tasks * per_task), by_trials
+
+    @property
+    def once(self) -> bool:
+        """Whether an agent had one trial a task, which does not show how much it varies."""
+        return any(one.shape[1] < 2 or not np.any(np.sum(~np.isnan(one), axis=1) > 1) for one in self.outcomes)
 
 
 def hold(first: Contestant, second: Contestant, changed: tuple[str, ...] = ()) -> Contest:
-    """Compare two contestants; `changed` are tasks of both that are not the same in spite of their name."""
-    graded = [
-        {task for task, rows in one.rows.items() if any(row.outcome in GRADED for row in rows)}.difference(changed)
-        for one in (first, second)
-    ]
-    shared = tuple(task for task in first.rows if task in graded[0] & graded[1])
-    outcomes = [outcomes_of(one, shared) for one in (first, second)]
+    """Compare two contestants; `changed` are tasks of both that are not the same
+    in spite of their name."""
+    graded = [_graded(one).difference(changed) for one in (first, second)]
+    shared = tuple(sorted(graded[0] & graded[1]))
+    outcomes = _outcomes(first, shared), _outcomes(second, shared)
     means = [task_means(one) for one in outcomes]
     flips = [Flip(task, float(a), float(b)) for task, a, b in zip(shared, *means, strict=True) if a != b]
     flips.sort(key=lambda flip: (-abs(flip.second - flip.first), flip.task))
@@ -139,65 +149,55 @@ def hold(first: Contestant, second: Contestant, changed: tuple[str, ...] = ()) -
         gained=tuple(flip for flip in flips if flip.second > flip.first),
         lost=tuple(flip for flip in flips if flip.second < flip.first),
         cost_ratio=_cost_ratio(first, second, shared),
-        outcomes=(outcomes[0], outcomes[1]),
+        outcomes=outcomes,
     )
 
 
 def side(one: Contestant, tasks: tuple[str, ...]) -> Side:
     """Return what an agent did on `tasks`."""
-    rows = [row for task in tasks for row in one.rows[task]]
-    costs, unknown = _costs(one, tasks)
-    solved = _solved(one, tasks)
-    seconds = [row.agent_s for row in rows if row.agent_s is not None and row.outcome != "infrastructure"]
-    latency = np.array(seconds, dtype=np.float64)
+    columns = one.on(tasks)
+    outcome = columns.outcome
+    seconds = columns.agent_s[outcome != INFRASTRUCTURE]
     return Side(
-        rate=solve_rate(outcomes_of(one, tasks)),
-        solved=int(np.sum(solved)),
-        tampered=sum(row.outcome == "tampered" for row in rows),
-        infrastructure=sum(row.outcome == "infrastructure" for row in rows),
-        trials=sum(row.outcome != "unfinished" for row in rows),
-        missing=sum(row.outcome in ("unfinished", "ungraded") for row in rows),
-        cost_usd=None if costs is None else float(np.sum(costs)),
-        unknown_costs=unknown,
-        cost_per_completed_usd=None if costs is None else ratio(costs, solved),
-        latency_median_s=quantile(latency, 0.5),
-        latency_p95_s=quantile(latency, 0.95),
+        rate=solve_rate(outcome_matrix(columns, one.name)),
+        tampered=int(np.sum(outcome == TAMPERED)),
+        infrastructure=int(np.sum(outcome == INFRASTRUCTURE)),
+        trials=int(np.sum(outcome != UNFINISHED)),
+        missing=int(np.sum((outcome == UNFINISHED) | (outcome == UNGRADED))),
+        cost=cost_per_task(columns, one.name, one.rates, one.reviews),
+        latency_median_s=quantile(seconds, 0.5),
+        latency_p95_s=quantile(seconds, 0.95),
     )
 
 
-def outcomes_of(one: Contestant, tasks: tuple[str, ...]) -> Outcomes:
-    """Return outcomes of shape (tasks, trials): 1 solved, 0 not solved or tampered, NaN anything else."""
-    value = {"solved": 1.0, "not_solved": 0.0, "tampered": 0.0}
-    most = max((len(rows) for rows in one.rows.values()), default=0)
-    found = np.full((len(tasks), most), np.nan)
-    for number, task in enumerate(tasks):
-        for n, row in enumerate(one.rows[task]):
-            found[number, n] = value.get(row.outcome, np.nan)
-    return found
+def _graded(one: Contestant) -> set[str]:
+    graded = one.columns.where(~np.isnan(one.columns.value))
+    return {one.columns.tasks[code] for code in np.unique(graded.task).tolist()}
 
 
-def _solved(one: Contestant, tasks: tuple[str, ...]) -> NDArray[np.float64]:
-    return np.array([sum(row.outcome == "solved" for row in one.rows[task]) for task in tasks], dtype=np.float64)
+def _outcomes(one: Contestant, tasks: tuple[str, ...]) -> Outcomes:
+    """Return outcomes of shape (tasks, trials), tasks in the order given, which is that of their names."""
+    found = outcome_matrix(one.columns, one.name)
+    place = {task: number for number, task in enumerate(sorted(one.columns.tasks))}
+    return found[[place[task] for task in tasks]]
 
 
-def _costs(one: Contestant, tasks: tuple[str, ...]) -> tuple[NDArray[np.float64] | None, int]:
-    """Return what all attempts at each task cost, shape (tasks,), and how many costs are unknown; None if any is."""
-    unknown = 0
-    sums = []
-    for task in tasks:
-        costs = [row.cost_usd for row in one.rows[task] if row.outcome != "unfinished"]
-        costs += one.set_aside_usd[task]
-        if one.agent.control:
-            # Controls call no model: that a killed one left no bill is no riddle.
-            costs = [cost or 0.0 for cost in costs]
-        known = [cost for cost in costs if cost is not None]
-        unknown += len(costs) - len(known)
-        sums.append(sum(known))
-    return (None if unknown else np.array(sums, dtype=np.float64)), unknown
-
-
-def _cost_ratio(first: Contestant, second: Contestant, tasks: tuple[str, ...]) -> Estimate | None:
-    (mine, _), (theirs, _) = _costs(first, tasks), _costs(second, tasks)
-    if mine is None or theirs is None or not tasks:
+def _cost_ratio(first: Contestant, second: Contestant, tasks: tuple[str, ...]) -> CostRatio | None:
+    found = [_by_task(one, tasks) for one in (first, second)]
+    if found[0] is None or found[1] is None:
         return None
-    return ratio_of_ratios((mine, theirs), (_solved(first, tasks), _solved(second, tasks)))
+    return cost_ratio((found[0][0], found[1][0]), (found[0][1], found[1][1]))
+
+
+def _by_task(one: Contestant, tasks: tuple[str, ...]) -> tuple[Floats, Floats] | None:
+    """Return cost and completed trials of each task, shape (tasks,); None when any cost is unknown."""
+    columns = one.on(tasks)
+    found = costs(columns, one.rates, one.reviews)
+    if found.unknown.any():
+        return None
+    place = {task: number for number, task in enumerate(tasks)}
+    codes = np.array([place.get(task, 0) for task in columns.tasks], dtype=np.int64)[columns.task]
+    return (
+        np.bincount(codes, weights=found.total, minlength=len(tasks)).astype(np.float64),
+        np.bincount(codes, weights=found.solved, minlength=len(tasks)).astype(np.float64),
+    )

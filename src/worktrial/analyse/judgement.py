@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from worktrial.analyse.estimate import Estimate
 from worktrial.analyse.contest import Contest, Contestant, Side, side
 from worktrial.analyse.decision import SMOKE_TEST_TASKS, broken_controls
 from worktrial.analyse.intervals import Rate
 from worktrial.analyse.paired import Paired
-from worktrial.analyse.power import Spread, tasks_needed
-from worktrial.analyse.settle import Settling
+from worktrial.analyse.power import More, Spread, tasks_needed
 from worktrial.analyse.words import UNKNOWN, count, duration, exact_points, listing, money, p_value, percent, times
 from worktrial.formats.gate import GateConfig
 
 Verdict = Literal["pass", "regress", "inconclusive"]
-LATENCY_TRIALS = 72
-"""Trials below which the 95th percentile of latency has no interval: .95^72 is the first below .025."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def judge(contest: Contest, baseline: Contestant, candidate: Contestant, config:
     A limit on a figure is kept when the whole 95% interval keeps it and broken when all of it breaks it; in between
     nothing is decided. With true values at the limit either happens in about one run of forty.
     """
-    whole = side(candidate, tuple(candidate.rows))
+    whole = side(candidate, candidate.tasks)
     checks = (
         _delta(contest, config.min_delta_points / 100),
         *_solve_rate(whole, config.min_solve_rate),
@@ -72,7 +69,7 @@ def judge(contest: Contest, baseline: Contestant, candidate: Contestant, config:
         *_cost_ratio(contest, config.max_cost_ratio),
         *_latency(whole, config.max_p95_latency_s),
         *_tampered(whole, config.max_tampered),
-        *_infrastructure(whole, side(baseline, tuple(baseline.rows)), config.max_infrastructure_share),
+        *_infrastructure(whole, side(baseline, baseline.tasks), config.max_infrastructure_share),
     )
     faults = tuple(_faults(baseline, candidate))
     return Judgement(_verdict(checks, faults), checks, faults, tuple(_caveats(contest, baseline, candidate)))
@@ -126,26 +123,33 @@ def _delta(contest: Contest, margin: float) -> Check:
     value, low, high = (100 * figure for figure in (paired.difference, paired.low, paired.high))
     if verdict != "inconclusive":
         return Check(name, verdict, said, limit, value, low, high)
-    settled = contest.settling(gap_to_verdict(paired.difference, margin))
-    more = settled.trials if settled else None
-    return Check(name, verdict, said, limit, value, low, high, more, settle_words(settled))
+    more = contest.more(gap_to_verdict(paired.difference, margin))
+    trials = None if more is None else cheapest(contest, more)
+    return Check(name, verdict, said, limit, value, low, high, trials, _settled_by(contest, more))
 
 
-def settle_words(settled: Settling | None) -> str:
+def cheapest(contest: Contest, more: More) -> int:
+    """Return the trials of both agents together that the cheaper way to show a difference takes."""
+    by_tasks, by_trials = contest.trials_of(more)
+    return by_tasks if by_trials is None else min(by_tasks, by_trials)
+
+
+def _settled_by(contest: Contest, more: More | None) -> str:
     """Say what would settle a difference if it stayed as it was seen."""
-    if settled is None:
+    if more is None:
         return "if the two stay level, no number of trials settles it"
-    return f"if the difference stays as it is, {more_words(settled)} would settle it"
+    return f"if the difference stays as it is, {more_words(contest, more)} would settle it"
 
 
-def more_words(settled: Settling) -> str:
-    """Return how many more tasks or trials."""
-    if not settled.trials:
-        return "one more look at as many tasks"
-    text = f"about {count(settled.tasks, 'more task')} ({count(settled.task_trials, 'trial')} in all)"
-    if settled.trials_per_task:
-        text += f" or {count(settled.trials_per_task, 'more trial')} of each task by each agent"
-        text += ", guessing how agents vary from one trial to the next," if settled.assumed else ""
+def more_words(contest: Contest, more: More) -> str:
+    """Return how many more tasks or trials, in words."""
+    by_tasks, by_trials = contest.trials_of(more)
+    if not cheapest(contest, more):
+        return "as many trials again"
+    text = f"about {count(more.tasks, 'more task')} ({count(by_tasks, 'trial')} in all)"
+    if more.trials and by_trials:
+        text += f" or {count(more.trials, 'more trial')} of each task by each agent ({by_trials:,} in all"
+        text += "; guessed, since one trial a task does not show how agents vary)" if contest.once else ")"
     return text
 
 
@@ -181,78 +185,89 @@ def _more_for_rate(rate: Rate, limit: float) -> int | None:
 def _cost(whole: Side, limit: float | None) -> Iterator[Check]:
     if limit is None:
         return
-    name = "cost per completed task"
-    if whole.cost_usd is None:
-        unknown = f"{UNKNOWN}: that of {count(whole.unknown_costs, 'attempt')} is not known"
+    name, cost = "cost per completed task", whole.cost
+    if cost.per_completed is None:
+        said = f"{UNKNOWN}: {percent(cost.unknown_share)} of the cost is not known"
+        least = cost.at_least_usd
+        # What is known is a lower bound: unknown amounts can only add to it.
+        over = least is not None and cost.known_usd > 0 and least > limit
+        said += f", what is known comes to {money(least)}" if over else ""
         remedy = "give the model's prices in worktrial.toml"
-        yield Check(name, "inconclusive", unknown, limit, None, remedy=remedy)
+        yield Check(name, "inconclusive", said, limit, None, remedy=remedy)
         return
-    yield _by_interval(
-        name, whole.cost_per_completed_usd, limit, words=money, nothing="nothing was solved", per=_per_task(whole)
-    )
+    found = cost.per_completed
+    if found.usd is None:
+        yield Check(name, "inconclusive", "nothing was solved", limit, None, remedy="more trials")
+        return
+    yield _by_interval(name, Ends(found.usd, found.low, found.high), limit, money, _size(whole))
 
 
 def _cost_ratio(contest: Contest, limit: float | None) -> Iterator[Check]:
     if limit is None:
         return
-    nothing = f"{UNKNOWN}: not every cost is known, or one of the two solved nothing or cost nothing"
-    per = _per_task(contest.first) + _per_task(contest.second)
-    yield _by_interval("cost against the baseline", contest.cost_ratio, limit, words=times, nothing=nothing, per=per)
+    name, found = "cost against the baseline", contest.cost_ratio
+    if found is None:
+        said = f"{UNKNOWN}: not every cost is known, or one of the two solved nothing or cost nothing"
+        yield Check(name, "inconclusive", said, limit, None, remedy="give the models' prices in worktrial.toml")
+        return
+    size = _size(contest.first) + _size(contest.second)
+    yield _by_interval(name, Ends(found.value, found.low, found.high), limit, times, size)
 
 
 def _latency(whole: Side, limit: float | None) -> Iterator[Check]:
     if limit is None:
         return
-    found = whole.latency_p95_s
-    check = _by_interval(
-        "95th percentile of latency", found, limit, words=duration, nothing="no trial is finished", per=1
-    )
-    if found is not None and found.low is None:
-        said = f"{duration(found.value)} in {count(found.count, 'trial')}: {LATENCY_TRIALS} are needed to be sure of it"
-        more = LATENCY_TRIALS - found.count
-        remedy = f"at least {count(more, 'more trial')}"
-        check = Check(check.name, "inconclusive", said, limit, found.value, more_trials=more, remedy=remedy)
-    yield check
-
-
-def _by_interval(
-    name: str, found: Estimate | None, limit: float, *, words: Callable[[float], str], nothing: str, per: float
-) -> Check:
-    """Return the check of an upper limit on an estimate; `per` is how many trials one of its counted things takes."""
+    name, found = "95th percentile of latency", whole.latency_p95_s
     if found is None:
-        return Check(name, "inconclusive", nothing, limit, None, remedy="mend what is unknown, or make more trials")
-    verdict: Verdict = "inconclusive"
-    if found.high is not None and found.high <= limit:
-        verdict = "pass"
-    elif found.low is not None and found.low > limit:
-        verdict = "regress"
-    ends = "no interval" if found.low is None else f"95% CI {words(found.low)} to {_end(found.high, words)}"
-    said = f"{words(found.value)} ({ends}), wanted at most {words(limit)}"
+        yield Check(name, "inconclusive", "no trial is finished", limit, None, remedy="more trials")
+    elif found.low is None or found.high is None:
+        said = f"{duration(found.value)} in {count(found.values, 'trial')}: {found.needed} are needed to be sure of it"
+        more = found.needed - found.values
+        remedy = f"at least {count(more, 'more trial')}"
+        yield Check(name, "inconclusive", said, limit, found.value, more_trials=more, remedy=remedy)
+    else:
+        yield _by_interval(name, Ends(found.value, found.low, found.high), limit, duration, found.values)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """A figure and its 95% interval, whose upper end may be infinite."""
+
+    value: float
+    low: float
+    high: float
+
+
+def _by_interval(name: str, found: Ends, limit: float, words: Callable[[float], str], trials: int) -> Check:
+    """Return the check of an upper limit on a figure that rests on `trials` trials."""
+    verdict: Verdict = "pass" if found.high <= limit else "regress" if found.low > limit else "inconclusive"
+    high = "any amount" if math.isinf(found.high) else words(found.high)
+    said = f"{words(found.value)} (95% CI {words(found.low)} to {high}), wanted at most {words(limit)}"
     more, remedy = None, ""
     if verdict == "inconclusive":
-        more = _more_for_estimate(found, limit, per)
+        more = _more_for_estimate(found, limit, trials)
         remedy = f"about {count(more, 'more trial')} would settle it, on more tasks" if more else "more trials"
-    return Check(name, verdict, said, limit, found.value, found.low, found.high, more, remedy)
+    return Check(name, verdict, said, limit, found.value, found.low, _finite(found.high), more, remedy)
 
 
-def _more_for_estimate(found: Estimate, limit: float, per: float) -> int | None:
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _more_for_estimate(found: Ends, limit: float, trials: int) -> int | None:
     """Return with how many more trials an interval would lie clear of the limit four times in five; None: unknown.
 
     Its width shrinks with the root of what it rests on.
     """
-    if found.low is None or found.high is None or found.value == limit:
+    if math.isinf(found.high) or found.value == limit:
         return None
     error = (found.high - found.low) / 2 / 1.96
     needed = ((1.96 + 0.84) * error / abs(found.value - limit)) ** 2
-    return max(1, round((needed - 1) * found.count * per))
+    return max(1, round((needed - 1) * trials))
 
 
-def _per_task(one: Side) -> float:
-    return one.rate.trials / one.rate.tasks if one.rate else 1.0
-
-
-def _end(high: float | None, words: Callable[[float], str]) -> str:
-    return "any amount" if high is None else words(high)
+def _size(one: Side) -> int:
+    return one.rate.trials if one.rate else 0
 
 
 def _tampered(whole: Side, limit: int | None) -> Iterator[Check]:
@@ -283,7 +298,7 @@ def _faults(baseline: Contestant, candidate: Contestant) -> Iterator[str]:
     for role, one in (("run", candidate), ("baseline", baseline)):
         for reason, tasks in broken_controls(one.summary):
             yield f"The {role}'s suite cannot be trusted: {reason}; mend or drop {listing(tasks)}."
-        own = side(one, tuple(one.rows))
+        own = side(one, one.tasks)
         if own.missing:
             yield (
                 f"The {role} is not finished: {count(own.missing, 'trial')} of {one.name} "

@@ -53,8 +53,10 @@ def money(usd: float | None) -> str:
     return f"${usd:,.4f}" if usd < 0.01 else f"${usd:,.2f}" if usd < 1000 else f"${usd:,.0f}"
 
 
-def times(ratio: float) -> str:
+def times(ratio: float | None) -> str:
     """Return a ratio of amounts."""
+    if ratio is None:
+        return UNKNOWN
     return f"{ratio:.2f} times" if ratio < 9.995 else f"{ratio:,.0f} times"
 
 

@@ -18,12 +18,15 @@ import click
     "--delta", "points", type=click.FloatRange(0, 100, min_open=True), default=5.0, show_default=True, metavar="POINTS",
     help="Say what would show a difference of so many points.",
 )  # fmt: skip
+@click.option("--config", type=click.Path(path_type=Path), help="Instead of ./worktrial.toml; [rates] counts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON on standard output.")
-def command(first: Path, second: Path | None, *, agents: tuple[str, ...], points: float, as_json: bool) -> int:
+def command(
+    first: Path, second: Path | None, *, agents: tuple[str, ...], points: float, config: Path | None, as_json: bool
+) -> int:
     """Compare the agent of run B with that of run A, or two agents of run A, on the tasks that both were graded on.
 
     Differences are B minus A. Tasks of one run only are left out, and so are those that the two suites changed.
     """
     from worktrial.cli.compare_command import compare
 
-    return compare(first, second, agents, points / 100, as_json=as_json)
+    return compare(first, second, agents, points / 100, config=config, as_json=as_json)

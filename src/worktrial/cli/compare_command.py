@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from worktrial.analyse.estimate import Estimate
 from worktrial.analyse.contest import Contest, Flip, Side
 from worktrial.analyse.decision import SMOKE_TEST_TASKS
-from worktrial.analyse.judgement import more_words
-from worktrial.analyse.settle import Settling
+from worktrial.analyse.estimate import CostRatio
+from worktrial.analyse.judgement import cheapest, more_words
+from worktrial.analyse.quantiles import Quantile
 from worktrial.analyse.words import UNKNOWN, count, duration, exact_points, money, p_value, percent, times
+from worktrial.cli.configuration import read_configuration
 from worktrial.cli.opponents import Match, match
 from worktrial.cli.output import print_json, talk
 from worktrial.report.text import visible
@@ -21,10 +24,12 @@ from worktrial.report.text import visible
 _MOST_FLIPS = 10
 
 
-def compare(first: Path, second: Path | None, names: tuple[str, ...], gap: float, *, as_json: bool) -> int:
+def compare(
+    first: Path, second: Path | None, names: tuple[str, ...], gap: float, *, config: Path | None, as_json: bool
+) -> int:
     """Print how two agents differ; `gap` is the difference (0..1] that a reader wants to be able to see."""
     with talk.status("reading …"):
-        found = match(first, second, names)
+        found = match(first, second, names, read_configuration(config).rates)
     for line in _lines(found, gap):
         click.echo(visible(line), err=as_json)
     if as_json:
@@ -48,18 +53,26 @@ def comparison_json(found: Match, gap: float) -> dict[str, Any]:
         "ci95": [paired.low, paired.high] if paired else None,
         "p": paired.p if paired else None,
         "established": paired is not None and paired.established,
-        "cost_ratio": _estimate_json(contest.cost_ratio),
+        "cost_ratio": _ends(contest.cost_ratio),
         "gained": [asdict(flip) for flip in contest.gained],
         "lost": [asdict(flip) for flip in contest.lost],
-        "to_show_the_difference_seen": settling_json(contest.settling(abs(paired.difference)) if paired else None),
-        "to_show_delta": settling_json(contest.settling(gap)),
+        "to_show_the_difference_seen": _more_json(contest, abs(paired.difference) if paired else 0.0),
+        "to_show_delta": _more_json(contest, gap),
         "warnings": list(found.warnings),
     }
 
 
-def settling_json(settled: Settling | None) -> dict[str, Any] | None:
-    """Return what would settle a difference, in more tasks, more trials per task, and trials of the cheaper way."""
-    return None if settled is None else asdict(settled)
+def _more_json(contest: Contest, difference: float) -> dict[str, Any] | None:
+    """Return what would show a difference: more tasks, or more trials of each task, and the trials that this takes."""
+    more = contest.more(difference)
+    if more is None:
+        return None
+    return {
+        "difference": more.difference,
+        "more_tasks": more.tasks,
+        "more_trials_per_task": more.trials,
+        "trials": cheapest(contest, more),
+    }
 
 
 def _side_json(name: str, run: str, side: Side) -> dict[str, Any]:
@@ -69,20 +82,30 @@ def _side_json(name: str, run: str, side: Side) -> dict[str, Any]:
         "rate": side.rate.mean if side.rate else None,
         "ci95": [side.rate.low, side.rate.high] if side.rate else None,
         "trials": side.trials,
-        "solved": side.solved,
+        "solved": side.cost.completed,
         "tampered": side.tampered,
         "infrastructure": side.infrastructure,
         "missing": side.missing,
-        "cost_usd": side.cost_usd,
-        "unknown_costs": side.unknown_costs,
-        "cost_per_completed_usd": _estimate_json(side.cost_per_completed_usd),
-        "latency_median_s": _estimate_json(side.latency_median_s),
-        "latency_p95_s": _estimate_json(side.latency_p95_s),
+        "attempts": side.cost.attempts,
+        "cost_usd": side.cost.total_usd,
+        "unknown_cost_share": side.cost.unknown_share,
+        "cost_per_completed_usd": _per_completed(side),
+        "latency_median_s": _ends(side.latency_median_s),
+        "latency_p95_s": _ends(side.latency_p95_s),
     }
 
 
-def _estimate_json(estimate: Estimate | None) -> dict[str, float | None] | None:
-    return None if estimate is None else {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+def _per_completed(side: Side) -> dict[str, float | None] | None:
+    found = side.cost.per_completed
+    return None if found is None else {"value": found.usd, "low": found.low, "high": _finite(found.high)}
+
+
+def _ends(found: CostRatio | Quantile | None) -> dict[str, float | None] | None:
+    return None if found is None else {"value": found.value, "low": found.low, "high": _finite(found.high)}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _lines(found: Match, gap: float) -> list[str]:
@@ -147,7 +170,8 @@ def _table(contest: Contest) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = [f"{label:{widths[0]}}  {a:{widths[1]}}  {b}".rstrip() for label, a, b in rows]
     if ratio is not None:
-        lines.append(f"B costs {times(ratio.value)} what A costs per completed task{_between(ratio, times)}")
+        between = _between(ratio.low, ratio.high, times)
+        lines.append(f"B costs {times(ratio.value)} what A costs per completed task{between}")
     return lines
 
 
@@ -156,26 +180,26 @@ def _rate(side: Side) -> str:
     if rate is None:
         return "no graded trial"
     trials = count(rate.trials, "trial")
-    return f"{percent(rate.mean)} ({percent(rate.low)} to {percent(rate.high)}; {side.solved:,} of {trials})"
+    return f"{percent(rate.mean)} ({percent(rate.low)} to {percent(rate.high)}; {side.cost.completed:,} of {trials})"
 
 
 def _money(side: Side) -> str:
-    found = side.cost_per_completed_usd
-    if side.cost_usd is None:
-        return f"{UNKNOWN} for {count(side.unknown_costs, 'attempt')}"
-    return "nothing solved" if found is None else f"{money(found.value)}{_between(found, money)}"
+    found = side.cost.per_completed
+    if found is None:
+        return f"{UNKNOWN}: {percent(side.cost.unknown_share)} of the cost is not known"
+    return "nothing solved" if found.usd is None else money(found.usd) + _between(found.low, found.high, money)
 
 
-def _latency(found: Estimate | None) -> str:
+def _latency(found: Quantile | None) -> str:
     if found is None:
         return UNKNOWN
-    return f"{duration(found.value)}{_between(found, duration) or f' ({found.count} trials are too few to be sure)'}"
+    if not found.enough:
+        return f"{duration(found.value)} ({found.values} trials are too few to be sure)"
+    return duration(found.value) + _between(found.low, found.high, duration)
 
 
-def _between(found: Estimate, words: Any) -> str:
-    if found.low is None:
-        return ""
-    return f" ({words(found.low)} to {'any' if found.high is None else words(found.high)})"
+def _between(low: float | None, high: float | None, words: Callable[[float | None], str]) -> str:
+    return f" ({words(low)} to {'any amount' if high is not None and math.isinf(high) else words(high)})"
 
 
 def _flips(title: str, flips: tuple[Flip, ...]) -> list[str]:
@@ -191,10 +215,12 @@ def _settle_lines(contest: Contest, gap: float) -> list[str]:
     if paired is None:
         return []
     lines = []
-    if not paired.established and (seen := contest.settling(abs(paired.difference))):
-        lines.append(f"To show the difference that was seen: {more_words(seen)}")
-    if settled := contest.settling(gap):
+    seen = contest.more(abs(paired.difference))
+    if seen is not None and not paired.established:
+        lines.append(f"To show the difference that was seen: {more_words(contest, seen)}")
+    wanted = contest.more(gap)
+    if wanted is not None:
         enough = "these tasks and trials are enough"
-        more = more_words(settled) if settled.trials else enough
-        lines.append(f"To show a difference of {gap * 100:g} points: {more}")
+        said = more_words(contest, wanted) if cheapest(contest, wanted) else enough
+        lines.append(f"To show a difference of {gap * 100:g} points: {said}")
     return ["", *lines] if lines else []

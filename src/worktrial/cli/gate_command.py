@@ -27,11 +27,12 @@ CODES: dict[Verdict, int] = {"pass": 0, "regress": 1, "inconclusive": 2}
 
 def gate(given: Mapping[str, Any]) -> int:
     """Judge a run and return the exit code of the verdict. Raises `WorktrialError`."""
-    config = read_configuration(given["config"]).gate
+    configuration = read_configuration(given["config"])
+    config = configuration.gate
     if given["points"] is not None:
         config = config.model_copy(update={"min_delta_points": given["points"]})
     with talk.status("reading …"):
-        found = match(given["baseline"], given["run"], _names(given))
+        found = match(given["baseline"], given["run"], _names(given), configuration.rates)
         judgement = judge(found.contest, found.first, found.second, config)
     gated = Gated(judgement, found.labels, found.contest, found.warnings)
     for line in _lines(gated):

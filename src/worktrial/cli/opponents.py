@@ -12,6 +12,7 @@ from worktrial.analyse.contest import Contest, Contestant, contestant, hold
 from worktrial.analyse.summary import AgentSummary, RunSummary, summarise
 from worktrial.analyse.words import count, listing
 from worktrial.errors import FormatError, UsageError
+from worktrial.formats.config import Rates
 from worktrial.store.run import RunDir
 from worktrial.store.suite import Suite
 
@@ -37,7 +38,7 @@ class Match:
         return f"{names[0]} ({folders[0]})", f"{names[1]} ({folders[1]})"
 
 
-def match(first: Path, second: Path | None, names: Sequence[str | None]) -> Match:
+def match(first: Path, second: Path | None, names: Sequence[str | None], rates: Rates) -> Match:
     """Return the comparison of an agent of `second` with one of `first`; without `second`, of two of `first`.
 
     `names` are of none, one (of both runs) or both agents; None is the only contender of its run. Raises `UsageError`
@@ -51,11 +52,11 @@ def match(first: Path, second: Path | None, names: Sequence[str | None]) -> Matc
     summaries = [summarise(run, agents.CONTROLS) for run in runs]
     if len(runs) == 1:
         chosen = _two_of(runs[0], summaries[0], names)
-        pair = [contestant(runs[0], summaries[0], agent) for agent in chosen]
+        pair = [contestant(runs[0], summaries[0], agent, rates) for agent in chosen]
     else:
         given = [names[0] if names else None, names[-1] if names else None]
         pair = [
-            contestant(run, summary, _one_of(run, summary, name))
+            contestant(run, summary, _one_of(run, summary, name), rates)
             for run, summary, name in zip(runs, summaries, given, strict=True)
         ]
     return _held(*pair)
@@ -72,9 +73,9 @@ def _held(first: Contestant, second: Contestant) -> Match:
 
 
 def _nothing_shared(first: Contestant, second: Contestant, contest: Contest) -> tuple[str]:
-    names = set(first.rows) & set(second.rows)
+    names = set(first.tasks) & set(second.tasks)
     if not names:
-        why = f"the runs have no task in common ({listing(sorted(first.rows), 2)}; {listing(sorted(second.rows), 2)})"
+        why = f"the runs have no task in common ({listing(sorted(first.tasks), 2)}; {listing(sorted(second.tasks), 2)})"
     elif names.issubset(contest.changed):
         why = f"all {count(len(names), 'task')} of the same name ask something else in the other suite"
     else:
@@ -130,7 +131,7 @@ def _changed(first: Contestant, second: Contestant) -> tuple[tuple[str, ...], tu
             "The suites differ, and one of them is not there any more as it was: tasks of the same name are "
             "taken to be the same.",
         )
-    names = [task for task in first.rows if task in second.rows]
+    names = [task for task in first.tasks if task in second.tasks]
     return tuple(task for task in names if suites[0].task_digest(task) != suites[1].task_digest(task)), ()
 
 
