@@ -47,7 +47,7 @@ schema: $(VENV)/dev
 lock: $(VENV)/dev
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header -o requirements/core.txt
-	$(BIN)/uv pip compile -q pyproject.toml --group dev --extra ide --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile -q pyproject.toml --group dev --extra ide --extra parquet --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header -o requirements/dev.txt
 
 # The program's own packages, pinned and checked by hash, and the checkout itself.

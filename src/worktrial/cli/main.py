@@ -20,6 +20,9 @@ _COMMANDS = {
     "grade": "Grade the trials of a run again.",
     "gateway": "Pass model requests on, meter and record them, for agents run by hand.",
     "report": "Write a static report of a run.",
+    "compare": "Compare two agents, of one run or of two, task by task.",
+    "gate": "Let a run pass, or not, against a baseline: for CI.",
+    "export": "Write a run's trials as CSV, SQLite, Parquet or Inspect logs.",
     "demo": "Do all of it in one go, with no key and no model.",
     "agents": "List the agents there are, and install them.",
     "verify-server": "Serve a repository's own checks to any MCP client.",
@@ -69,9 +72,9 @@ def main() -> None:
     except click.ClickException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help; click has it from 8.2 on
             error.show()
-            sys.exit(2)
+            sys.exit(max(2, error.exit_code))
         command = getattr(getattr(error, "ctx", None), "command_path", "worktrial")
-        fail(error.format_message(), hint=f"see {command} --help", code=2)
+        fail(error.format_message(), hint=f"see {command} --help", code=max(2, error.exit_code))
     except click.Abort:
         sys.exit(130)
     except BrokenPipeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -168,9 +169,13 @@ class Suite:
 
     def digest(self) -> str:
         """Return a hash over what all tasks are made of: two suites with the same digest ask the same."""
-        parts: list[str | bytes] = []
-        for task in self.task_ids():
-            for path in sorted(self.task_dir(task).iterdir()):
-                if path.name != "leaks.json":
-                    parts += [task, path.name, path.read_bytes()]
-        return digest(*parts)
+        return digest(*(part for task in self.task_ids() for part in self._parts(task)))
+
+    def task_digest(self, task: str) -> str:
+        """Return a hash over what one task is made of."""
+        return digest(*self._parts(task))
+
+    def _parts(self, task: str) -> Iterator[str | bytes]:
+        for path in sorted(self.task_dir(task).iterdir()):
+            if path.name != "leaks.json":
+                yield from (task, path.name, path.read_bytes())
