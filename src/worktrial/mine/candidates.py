@@ -17,6 +17,7 @@ from worktrial.mine.filters import Reason, by_lines, by_message, by_paths, by_pr
 from worktrial.mine.history import Commit, History, read_history, reading
 from worktrial.mine.landed import Forward, Landed, landed_changes
 from worktrial.mine.message import forge_line, request, whole_message
+from worktrial.mine.told import Prompts, Telling, Wanted, tell
 from worktrial.store.git import Git
 
 Result = TypeVar("Result")
@@ -34,6 +35,8 @@ class Mined:
     """Every commit that was looked at, those that merges brought included."""
     candidates: tuple[Candidate, ...]
     rejections: tuple[Rejection, ...]
+    telling: Telling | None = None
+    """What sessions told; None: none were asked for."""
 
     def funnel(self) -> dict[str, int]:
         """Return how many changes were turned down for each reason, most frequent first."""
@@ -67,9 +70,10 @@ def mine(
     language: Language,
     max_commits: int | None = None,
     since: datetime | None = None,
+    wanted: Wanted | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Mined:
-    """Read a repository's history and return what it holds.
+    """Read a repository's history and return what it holds, with what sessions tell of it where they are `wanted`.
 
     `prefix` begins the candidates' ids; `max_commits` counts commits of the mainline, merges included (None: all).
     `progress` is told, in a few words, what is being done. Raises `RepositoryError`.
@@ -77,7 +81,11 @@ def mine(
     with reading(git) as view, Blobs(view) as blobs:
         progress("reading commits")
         history = read_history(git, view, max_commits=max_commits, since=since)
-        miner = _Miner(view, blobs, history, language)
+        telling = None
+        if wanted is not None:
+            changes_of = [item for item in landed_changes(history) if isinstance(item, Landed)]
+            telling = tell(git, view, wanted, changes_of, progress)
+        miner = _Miner(view, blobs, history, language, Prompts(telling, wanted))
         progress(f"comparing {len(history.commits)} commits")
         changes = list(miner.select(since))
         progress(f"reading {len(changes)} changes to source and tests")
@@ -87,17 +95,19 @@ def mine(
         commits_read=len(history.commits),
         candidates=tuple(sorted(candidates, key=lambda item: item.landed_at, reverse=True)),
         rejections=tuple(miner.rejections()),
+        telling=telling,
     )
 
 
 class _Miner:
     """One reading of one repository: what was turned down so far, and what is known of its paths and commits."""
 
-    def __init__(self, view: Git, blobs: Blobs, history: History, language: Language) -> None:
+    def __init__(self, view: Git, blobs: Blobs, history: History, language: Language, prompts: Prompts) -> None:
         self._view = view
         self._blobs = blobs
         self._history = history
         self._language = language
+        self._prompts = prompts
         self._rejected: list[_Rejected] = []
         self._role_of_path: dict[str, Role] = {}
         self._short_ids = {commit[:_ID_PREFIX] for commit in history.commits}
@@ -131,8 +141,8 @@ class _Miner:
             if same in seen:
                 self._reject(change, Reason("duplicate_change", f"of {seen[same]}"))
                 continue
-            candidate = self._candidate(change, found, roles, prefix)
-            if reason := by_prompt(candidate.prompt):
+            candidate = self._prompts.over(self._candidate(change, found, roles, prefix), change.landed)
+            if reason := self._prompts.reason(change.landed) or by_prompt(candidate.prompt):
                 self._reject(change, reason)
                 continue
             seen[same] = change.commit

@@ -39,6 +39,11 @@ REASONS = {
     "shallow_boundary": "what came before was not cloned",
     "missing_objects": "files or folders were not cloned",
     "undecodable_path": "a file name is not UTF-8",
+    "no_session": "no session is known that made it",
+    "weak_link": "a session may have made it, but not surely",
+    "partly_asked": "the sessions known to have made it wrote little of it",
+    "long_conversation": "more prompts than anybody would give again",
+    "no_typed_prompt": "its session has no prompt that a person typed for it",
 }
 """Every reason for a rejection, with what it means."""
 
