@@ -46,7 +46,11 @@ class Asking:
         self._ends: dict[int, dict[str, int]] = {}
         """By session: the turn in which each of its commits was made; of changes tied by lines, their last turn."""
         for join in linked.joins:
-            turn = join.turn if join.turn is not None else self._turn_at(join.session, join.commit)
+            turn = join.turn
+            if turn is None:
+                turn = self._turn_of(join.session, join.commit)
+            if turn is None:
+                turn = self._turn_at(join.session, join.commit)
             if turn is not None:
                 self._ends.setdefault(join.session, {})[join.commit] = turn
         for change, ties in linked.ties.items():
@@ -124,6 +128,13 @@ class Asking:
             kept.pop()
         return kept
 
+    def _turn_of(self, session: int, commit: str) -> int | None:
+        """Return the last turn with work in the checkpoint that a commit names; None when that is not told."""
+        marks = self._linked.records.marks.get(commit)
+        named = frozenset(marks.checkpoints) if marks else frozenset[str]()
+        turns = enumerate(self._linked.sessions[session].turns)
+        return max((number for number, turn in turns if named.intersection(turn.checkpoints)), default=None)
+
     def _turn_at(self, session: int, commit: str) -> int | None:
         """Return the turn that was going on when a commit was made; None when the clock does not tell."""
         known = self._linked.commits.get(commit)
@@ -139,7 +150,7 @@ def _by(at: datetime, made: datetime) -> bool:
 
 
 def _typed(turn: Turn) -> bool:
-    return turn.kind != "command" and bool(turn.prompt.strip())
+    return turn.kind in ("typed", "unknown") and bool(turn.prompt.strip())
 
 
 def _is_part(session: Session, sessions: Sequence[Session]) -> bool:

@@ -127,7 +127,8 @@ class Proposals:
     def like(self, line: Line, besides: Collection[str] = (), before: datetime | None = None) -> Proposal | None:
         """Return a proposal for the same file that a landed line may have been made of by hand, or None.
 
-        It was made `before` (None: ever). `besides` holds the proposed lines that landed as they were: of those nothing was made.
+        It was made `before` (None: ever). `besides` holds the proposed lines that landed as they were: nothing was
+        made of those.
         """
         best, score = None, ALIKE
         for text in self._similar(line):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worktrial.formats.candidate import Candidate
@@ -138,11 +138,16 @@ def _told(linked: Linked, asking: Asking, item: Landed, wanted: Wanted) -> Told:
     return Told((), wrote, asked if wanted.only else None, asked)
 
 
+def _is_whole(session: Session, ids: Collection[str]) -> bool:
+    """Tell whether a session is a conversation of its own: no part of another, nor one that only an agent asked in."""
+    return session.parent is None or (session.parent not in ids and bool(session.prompts()))
+
+
 def _figures(linked: Linked, told: Mapping[str, Told]) -> Telling:
     """Return what was told with its figures."""
     ids = {session.id for session in linked.sessions}
-    whole = [session for session in linked.sessions if session.parent not in ids]
-    turns = Counter(min(len(session.prompts()), 2) for session in whole)
+    whole = [at for at, session in enumerate(linked.sessions) if _is_whole(session, ids)]
+    turns = Counter(min(len(linked.sessions[at].prompts()), 2) for at in whole)
     by_link = linked.commits_by_reason()
     sure = {change: ties for change, ties in linked.ties.items() if any(tie.counts for tie in ties)}
     shares = [
@@ -161,7 +166,7 @@ def _figures(linked: Linked, told: Mapping[str, Told]) -> Telling:
         sessions=len(whole),
         single_turn=turns[1],
         multi_turn=turns[2],
-        sessions_linked=sum(at in joined for at, session in enumerate(linked.sessions) if session.parent not in ids),
+        sessions_linked=sum(at in joined for at in whole),
         linked=sum(by_link.values()),
         by_link=by_link,
         changes_linked=len(sure),

@@ -80,7 +80,10 @@ class Entire:
             return
 
     def read(self, path: Path, repository: Path | None = None) -> Iterator[Session]:
-        """Each session once, in the order in which they were first saved. Raises `StorageError`."""
+        """Each session once, in the order in which they were first saved; of one without a log, that it was.
+
+        Raises `StorageError`.
+        """
         try:
             git = open_repository(path)
             copies = _copies(git)
@@ -119,7 +122,7 @@ def _copies(git: Git) -> list[_Copy]:
                 copy.prompts = oid
             else:
                 copy.logs[name] = oid
-    return [copy for copy in found.values() if copy.logs or copy.prompts]
+    return [copy for copy in found.values() if copy.metadata or copy.logs or copy.prompts]
 
 
 def _by_session(blobs: Blobs, copies: list[_Copy]) -> dict[str, list[_Copy]]:
@@ -127,10 +130,11 @@ def _by_session(blobs: Blobs, copies: list[_Copy]) -> dict[str, list[_Copy]]:
     found: dict[str, list[_Copy]] = {}
     for copy in copies:
         told = parsed(blobs.content(copy.metadata, _LONGEST_FILE), Tally()) if copy.metadata else {}
-        copy.session = as_text(told.get("session_id")) or copy.place
+        copy.session = as_text(told.get("session_id")) or (copy.place if copy.logs or copy.prompts else "")
         copy.branch, copy.model = as_text(told.get("branch")), as_text(told.get("model"))
         copy.at = as_time(told.get("created_at"))
-        found.setdefault(copy.session, []).append(copy)
+        if copy.session:  # the checkpoint's own metadata is no session's
+            found.setdefault(copy.session, []).append(copy)
     for saved in found.values():
         saved.sort(key=lambda copy: (copy.at is not None, copy.at and copy.at.timestamp(), copy.place))
     return found
@@ -150,8 +154,6 @@ def _read(blobs: Blobs, path: Path, name: str, saved: list[_Copy]) -> Iterator[S
             if prompt.strip() not in known:
                 known.add(prompt.strip())
                 turns.append(Turn(prompt=prompt, at=copy.at))
-    if not turns:
-        return
     first, last = saved[0], saved[-1]
     base = base or Session(source="entire", id=name, log=f"{path}:{last.place}")
     yield base.model_copy(

@@ -101,7 +101,11 @@ class Suite:
 
     def prompt(self, task: str) -> str:
         """Return what the agent is asked."""
-        return read_text(self.task_dir(task) / "prompt.md", "prompt")
+        path = self.task_dir(task) / "prompt.md"
+        try:
+            return path.read_bytes().decode()  # line ends as they were typed
+        except (OSError, UnicodeDecodeError) as error:
+            raise FormatError(f"could not read the prompt of task {task}", cause=str(error)) from error
 
     def patch(self, task: str, which: str) -> bytes:
         """Return the task's `solution` or `tests` patch, as `git apply` takes it."""
