@@ -32,12 +32,16 @@ DEFAULT_COMMITS = 5000
     help="Read at most this many commits of the mainline, the newest, merges included. 0: all.",
 )
 @click.option("--since", metavar="DATE", help="Leave out what was committed before this ISO date, e.g. 2024-01-31.")
+@click.option(
+    "--no-redact", is_flag=True, help="Keep keys, mail addresses, names, homes and hosts; the suite is then private."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON on standard output.")
-def command(repo: Path, folder: Path, max_commits: int, since: str | None, as_json: bool) -> None:
+def command(repo: Path, folder: Path, *, max_commits: int, since: str | None, no_redact: bool, as_json: bool) -> None:
     """Find candidate tasks in the history of REPO, a local clone; nothing is fetched.
 
     A candidate is a commit or merged change that touches source and tests. SUITE gets candidates.jsonl with their
-    prompts, cleaned of what gives the solution away, and rejections.jsonl with a reason for every other change.
+    prompts, cleaned of what gives the solution away, and rejections.jsonl with a reason for every other change. Secrets
+    and what tells who someone is become placeholders; redactions.jsonl says how many, and where.
     """
     from worktrial.cli.output import print_json, talk
     from worktrial.languages import load
@@ -55,10 +59,11 @@ def command(repo: Path, folder: Path, max_commits: int, since: str | None, as_js
             language=load("python"),
             max_commits=max_commits or None,
             since=start,
+            redact=not no_redact,
             progress=status.update,
         )
     if mined.candidates:
-        save(suite, repo, mined)
+        save(suite, repo, mined, redacted=not no_redact)
     _show(mined, suite)
     if as_json:
         accepted = len(suite.task_ids())
@@ -91,6 +96,21 @@ def _show(mined: Mined, suite: Suite) -> None:
     rows += [(f"  {reason}", count, REASONS[reason]) for reason, count in mined.funnel().items()]
     rows.append(("candidates", len(mined.candidates), f"in {suite.path / 'candidates.jsonl'}"))
     print_funnel("mined", rows)
+    _show_redactions(mined)
+
+
+def _show_redactions(mined: Mined) -> None:
+    """Print how much was replaced."""
+    from collections import Counter
+
+    from worktrial.cli.output import talk
+
+    counts: Counter[str] = Counter()
+    for item in mined.redactions:
+        counts[item.kind] += item.count
+    if counts:
+        said = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+        talk.print(f"redacted: {said}", markup=False, soft_wrap=True)
 
 
 def _fail_empty(mined: Mined) -> None:

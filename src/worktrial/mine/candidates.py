@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
 from worktrial.formats.candidate import Candidate, FileChange, Rejection, Removal, Role
+from worktrial.formats.redaction import Redaction
 from worktrial.languages.protocol import Language
 from worktrial.mine.changes import Blobs, Edit, Missing, Touched, edits, missing_objects, touched_files
 from worktrial.mine.clean import clean
@@ -17,6 +18,7 @@ from worktrial.mine.filters import Reason, by_lines, by_message, by_paths, by_pr
 from worktrial.mine.history import Commit, History, read_history, reading
 from worktrial.mine.landed import Forward, Landed, landed_changes
 from worktrial.mine.message import forge_line, request, whole_message
+from worktrial.mine.redacting import by_secrets, known_names, redact_all
 from worktrial.store.git import Git
 
 Result = TypeVar("Result")
@@ -34,6 +36,8 @@ class Mined:
     """Every commit that was looked at, those that merges brought included."""
     candidates: tuple[Candidate, ...]
     rejections: tuple[Rejection, ...]
+    redactions: tuple[Redaction, ...] = ()
+    """What was replaced in them; empty before `redacting`."""
 
     def funnel(self) -> dict[str, int]:
         """Return how many changes were turned down for each reason, most frequent first."""
@@ -67,37 +71,45 @@ def mine(
     language: Language,
     max_commits: int | None = None,
     since: datetime | None = None,
+    redact: bool = True,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Mined:
     """Read a repository's history and return what it holds.
 
     `prefix` begins the candidates' ids; `max_commits` counts commits of the mainline, merges included (None: all).
-    `progress` is told, in a few words, what is being done. Raises `RepositoryError`.
+    `redact` takes secrets and people out of all of it. `progress` is told, in a few words, what is being done. Raises
+    `RepositoryError`.
     """
     with reading(git) as view, Blobs(view) as blobs:
         progress("reading commits")
         history = read_history(git, view, max_commits=max_commits, since=since)
-        miner = _Miner(view, blobs, history, language)
+        miner = _Miner(view, blobs, history, language, redact=redact)
         progress(f"comparing {len(history.commits)} commits")
         changes = list(miner.select(since))
         progress(f"reading {len(changes)} changes to source and tests")
-        candidates = list(miner.candidates(changes, prefix))
-    return Mined(
+        found = list(miner.candidates(changes, prefix))
+    mined = Mined(
         head=history.head,
         commits_read=len(history.commits),
-        candidates=tuple(sorted(candidates, key=lambda item: item.landed_at, reverse=True)),
+        candidates=tuple(sorted(found, key=lambda item: item.landed_at, reverse=True)),
         rejections=tuple(miner.rejections()),
     )
+    if not redact:
+        return mined
+    progress("taking out secrets and people")
+    candidates, rejections, redactions = redact_all(mined.candidates, mined.rejections, known_names(git))
+    return replace(mined, candidates=candidates, rejections=rejections, redactions=redactions)
 
 
 class _Miner:
     """One reading of one repository: what was turned down so far, and what is known of its paths and commits."""
 
-    def __init__(self, view: Git, blobs: Blobs, history: History, language: Language) -> None:
+    def __init__(self, view: Git, blobs: Blobs, history: History, language: Language, *, redact: bool) -> None:
         self._view = view
         self._blobs = blobs
         self._history = history
         self._language = language
+        self._redact = redact
         self._rejected: list[_Rejected] = []
         self._role_of_path: dict[str, Role] = {}
         self._short_ids = {commit[:_ID_PREFIX] for commit in history.commits}
@@ -124,7 +136,8 @@ class _Miner:
         seen: dict[bytes, str] = {}
         for change, found in self._with_lines(changes):
             roles = [self._role(edit.touched) for edit in found]
-            if reason := by_lines(found, roles, self._blobs.text):
+            reason = by_lines(found, roles, self._blobs.text) or (by_secrets(found) if self._redact else None)
+            if reason:
                 self._reject(change, reason)
                 continue
             same = _fingerprint(found, roles)

@@ -39,6 +39,7 @@ REASONS = {
     "shallow_boundary": "what came before was not cloned",
     "missing_objects": "files or folders were not cloned",
     "undecodable_path": "a file name is not UTF-8",
+    "needs_secret": "its lines hold a key or password, which is not stored",
 }
 """Every reason for a rejection, with what it means."""
 
