@@ -177,7 +177,9 @@ HOSTS = (
 )
 
 _WORD = re.compile(r"[^\W\d_](?:['\u2019]?[^\W_])*")
-_ACCOUNT = re.compile(r"(?:(?<![\w.])@|(?:github\.com|gitlab\.com|bitbucket\.org)[/:])(?P<name>\w(?:[\w.-]*\w)?)")
+_ACCOUNT = re.compile(
+    r"(?:(?<![\w.])@(?![\w.-]+/)|(?:github\.com|gitlab\.com|bitbucket\.org)[/:])(?P<name>\w(?:[\w.-]*\w)?)"
+)
 _SHORTEST = 5
 """Letters of a name in ASCII; scripts of their own say as much with fewer."""
 _GENERIC_NAMES = frozenset(
@@ -202,6 +204,12 @@ _GENERIC_NAMES = frozenset(
     }
 )
 
+_NO_PERSON = re.compile(
+    r"(?i)\[bot\]|\b(?:bot|robot|cli|ci|team|actions?|agent|github|gitlab|service|release|automation|maintainers?|claude"
+    r"|codex|copilot|cursor|gemini|devin|dependabot|renovate|project|developers|contributors)\b"
+)
+"""Names of programs and groups, which commit too: in prose they are what is spoken of."""
+
 
 @dataclass(frozen=True)
 class Identities:
@@ -221,7 +229,7 @@ class Identities:
         for name, mail in authors:
             tidy = " ".join(name.replace("\u2019", "'").split())
             local = mail.partition("@")[0].rpartition("+")[2].lower()
-            if tidy.lower().endswith("[bot]") or not tidy or _ROBOTS.match(mail):
+            if not tidy or _ROBOTS.match(mail) or _NO_PERSON.search(tidy):
                 continue
             if len(tidy.split()) > 1 and not _GENERIC_NAMES.issuperset(tidy.lower().split()):
                 names.add(tidy)
