@@ -7,7 +7,7 @@ import random
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.redaction.planted import AUTHORS, LOOK_ALIKES, Maker, Planted, assignments, identities, keys, people
 
@@ -131,6 +131,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=12).map(" ".join), st.lists(PIECES, max_size=12).map("".join)))
 def test_what_is_redacted_stays_as_it_is_and_keeps_its_lines(text: str) -> None:
     once = Redactor(KNOWN).text(text, "here")

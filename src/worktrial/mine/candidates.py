@@ -12,6 +12,7 @@ from typing import TypeVar
 from worktrial.formats.candidate import Candidate, FileChange, Rejection, Removal, Role
 from worktrial.formats.redaction import Redaction
 from worktrial.languages.protocol import Language
+from worktrial.mine.asking import judge_prompt
 from worktrial.mine.changes import Blobs, Edit, Missing, Touched, edits, missing_objects, touched_files
 from worktrial.mine.clean import clean
 from worktrial.mine.filters import Reason, by_lines, by_message, by_paths, by_prompt
@@ -19,6 +20,7 @@ from worktrial.mine.history import Commit, History, read_history, reading
 from worktrial.mine.landed import Forward, Landed, landed_changes
 from worktrial.mine.message import forge_line, request, whole_message
 from worktrial.mine.redacting import by_secrets, known_names, redact_all
+from worktrial.mine.work import work_of
 from worktrial.store.git import Git
 
 Result = TypeVar("Result")
@@ -145,7 +147,7 @@ class _Miner:
                 self._reject(change, Reason("duplicate_change", f"of {seen[same]}"))
                 continue
             candidate = self._candidate(change, found, roles, prefix)
-            if reason := by_prompt(candidate.prompt):
+            if reason := by_prompt(candidate.prompt) or judge_prompt(candidate.prompt, candidate.prompt_kind):
                 self._reject(change, reason)
                 continue
             seen[same] = change.commit
@@ -217,6 +219,7 @@ class _Miner:
         landed = change.landed
         line = forge_line(landed)
         dropped = (Removal(kind="reference", text=line),) if line else ()
+        files = tuple(_file(edit, role) for edit, role in zip(found, roles, strict=True))
         return Candidate(
             id=f"{prefix}-{change.commit[:10]}",
             commit=change.commit,
@@ -229,7 +232,8 @@ class _Miner:
             prompt=cleaned.prompt,
             removed=(*dropped, *cleaned.removed),
             language=self._language.name,
-            files=tuple(_file(edit, role) for edit, role in zip(found, roles, strict=True)),
+            files=files,
+            work=work_of(cleaned.prompt, files),
         )
 
     def _role(self, item: Touched) -> Role:

@@ -76,9 +76,9 @@ def redact_candidate(candidate: Candidate, known: KnownNames, noted: list[Redact
 
 def _rejection(rejection: Rejection, known: KnownNames, noted: list[Redaction]) -> Rejection:
     redactor = Redactor(known)
-    subject = redactor.text(rejection.subject, "subject")
+    subject, detail = redactor.text(rejection.subject, "subject"), redactor.text(rejection.detail, "detail")
     noted += _listed(rejection.commit, redactor)
-    return rejection.model_copy(update={"subject": subject})
+    return rejection.model_copy(update={"subject": subject, "detail": detail})
 
 
 def _listed(name: str, redactor: Redactor) -> list[Redaction]:

@@ -84,7 +84,7 @@ KEYS: tuple[Form, ...] = (
         "private-key",
         re.compile(
             r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-            r"(?:[\s\S]{0,20000}?-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+            r"(?:(?:(?!-----BEGIN)[\s\S]){0,12000}?-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
             r"|(?:(?:\r?\n|\\r|\\n)[ +\-]?[A-Za-z0-9+/=]{16,})+)"
         ),
         ("private key",),

@@ -16,9 +16,9 @@ Json = TypeVar("Json")
 SECRETS = frozenset(form.kind for form in KEYS)
 """Kinds that open something. What else is found tells who someone is: `email`, `user`, `host`, `name`."""
 
-_PART = r"[^\W\d_a-z](?:\.|[\w'\u2019-]*)"
+_PART = r"[^\W\d_a-z](?:\.|[\w'\u2019-]{0,40})"
 _NAMED_MAIL = re.compile(
-    rf"(?P<name>(?!(?i:by|from|to|cc|and|author|thanks)\b){_PART}"
+    rf"(?<!\w)(?P<name>(?!(?i:by|from|to|cc|and|author|thanks)\b){_PART}"
     rf"(?:[ \t]+(?:(?:van|von|de|da|del|der|den|di|la|le|el|al|bin|ter|dos)[ \t]+){{0,2}}{_PART}){{1,3}})"
     r"(?=[ \t]+<\[email-\d+\]>)"
 )
