@@ -43,6 +43,9 @@ DEFAULT_COMMITS = 5000
 @click.option("--sessions-only", is_flag=True, help="Leave out changes that no session is surely linked to.")
 @click.option("--consolidate", is_flag=True, help="Make one prompt of a conversation with several, and mark it so.")
 @click.option("--yes", is_flag=True, help="Read the logs that auto finds without asking.")
+@click.option(
+    "--no-redact", is_flag=True, help="Keep keys, mail addresses, names, homes and hosts; the suite is then private."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON on standard output.")
 def command(
     repo: Path,
@@ -54,12 +57,14 @@ def command(
     sessions_only: bool,
     consolidate: bool,
     yes: bool,
+    no_redact: bool,
     as_json: bool,
 ) -> None:
     """Find candidate tasks in the history of REPO, a local clone; nothing is fetched.
 
     A candidate is a commit or merged change that touches source and tests. SUITE gets candidates.jsonl with their
-    prompts, cleaned of what gives the solution away, and rejections.jsonl with a reason for every other change.
+    prompts, cleaned of what gives the solution away, and rejections.jsonl with a reason for every other change. Secrets
+    and what tells who someone is become placeholders; redactions.jsonl says how many, and where.
 
     With --sessions, a change that an agent's session is linked to asks with what a person typed there, verbatim.
     """
@@ -81,10 +86,11 @@ def command(
             max_commits=max_commits or None,
             since=start,
             wanted=wanted,
+            redact=not no_redact,
             progress=status.update,
         )
     if mined.candidates:
-        save(suite, repo, mined)
+        save(suite, repo, mined, redacted=not no_redact)
     _show(mined, suite)
     if as_json:
         accepted = len(suite.task_ids())
@@ -181,6 +187,21 @@ def _show(mined: Mined, suite: Suite) -> None:
     rows += [(f"  {reason}", count, REASONS[reason]) for reason, count in mined.funnel().items()]
     rows.append(("candidates", len(mined.candidates), f"in {suite.path / 'candidates.jsonl'}"))
     print_funnel("mined", rows)
+    _show_redactions(mined)
+
+
+def _show_redactions(mined: Mined) -> None:
+    """Print how much was replaced."""
+    from collections import Counter
+
+    from worktrial.cli.output import talk
+
+    counts: Counter[str] = Counter()
+    for item in mined.redactions:
+        counts[item.kind] += item.count
+    if counts:
+        said = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+        talk.print(f"redacted: {said}", markup=False, soft_wrap=True)
 
 
 def _fail_empty(mined: Mined) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -163,7 +164,7 @@ def _ask(logs: Sequence[Log], repo: Path, *, yes: bool) -> None:
         talk.print(f"  {load(source).title}: {count} logs of this repository{of}", markup=False, soft_wrap=True)
     if yes:
         return
-    if not (talk.is_terminal and click.get_text_stream("stdin").isatty()):
+    if not (talk.is_terminal and sys.stdin.isatty()):
         raise UsageError(
             "the logs of this repository's sessions are not read without a yes",
             cause="there is no terminal to ask on",

@@ -12,11 +12,15 @@ from worktrial.formats.provenance import LinkReason, PromptKind, Provenance
 from worktrial.formats.session import Session
 from worktrial.formats.task import consolidated
 from worktrial.mine.asked import Asked, Asking
+from worktrial.mine.asking import judge_prompt
 from worktrial.mine.filters import Reason
 from worktrial.mine.landed import Landed
 from worktrial.mine.linking import Linked, link
 from worktrial.mine.provenance import provenance
+from worktrial.mine.work import work_of
 from worktrial.store.git import Git
+
+_LEANING = ("refers_to_solution", "refers_outside", "needs_service")
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class Prompts:
                 "prompts": told.prompts if kind == "conversation" else (),
                 "removed": (),
                 "provenance": told.provenance,
+                "work": work_of("\n\n".join(told.prompts), candidate.files),
             }
         )
 
@@ -128,13 +133,31 @@ def tell(
     return _figures(linked, told)
 
 
+def judged(asked: Asked | Reason) -> tuple[str, ...] | Reason:
+    """Return what was asked without what nobody typed, or why that cannot be a task.
+
+    In a conversation questions and words about git have their place; it is turned down when a prompt of it leans on
+    what an agent will not have, or when none asks for anything that a test could tell.
+    """
+    if isinstance(asked, Reason):
+        return asked
+    told = [(prompt, judge_prompt(prompt, "prompt")) for prompt in asked.prompts]
+    said = [(prompt, reason) for prompt, reason in told if reason is None or reason.name != "template"] or told
+    for _, reason in said:
+        if reason is not None and reason.name in _LEANING:
+            return reason
+    if all(reason is not None for _, reason in said):
+        return next(reason for _, reason in said if reason is not None)
+    return tuple(prompt for prompt, _ in said)
+
+
 def _told(linked: Linked, asking: Asking, item: Landed, wanted: Wanted) -> Told:
     """Return what sessions tell of one change."""
     change = item.commit.id
     wrote = provenance(linked, change, (one.id for one in item.brought), item.commit.committed_at)
-    asked = asking.of(change)
-    if isinstance(asked, Asked):
-        return Told(asked.prompts, wrote)
+    asked = judged(asking.of(change))
+    if not isinstance(asked, Reason):
+        return Told(asked, wrote)
     return Told((), wrote, asked if wanted.only else None, asked)
 
 

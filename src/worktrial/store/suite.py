@@ -10,10 +10,11 @@ from worktrial.errors import FormatError
 from worktrial.formats.candidate import Candidate, Rejection
 from worktrial.formats.evidence import Decision, EvidenceRecord, LeakProof, TestRun
 from worktrial.formats.ledger import LedgerEntry
+from worktrial.formats.redaction import Redaction
 from worktrial.formats.suite import SuiteInfo
 from worktrial.formats.task import Environment, Task
 from worktrial.store.cache import digest
-from worktrial.store.files import read_model, read_text, write_bytes, write_json, write_text, write_toml
+from worktrial.store.files import read_model, write_bytes, write_json, write_text, write_toml
 from worktrial.store.git import Git, objects_dir, scratch_repository
 from worktrial.store.journal import Journal
 
@@ -55,6 +56,11 @@ class Suite:
     def rejections(self) -> Journal[Rejection]:
         """Commits that mining turned down, newest first."""
         return Journal(self.path / "rejections.jsonl", Rejection)
+
+    @property
+    def redactions(self) -> Journal[Redaction]:
+        """What was replaced by placeholders in candidates and rejections, without its values."""
+        return Journal(self.path / "redactions.jsonl", Redaction)
 
     # -- evidence --
 
