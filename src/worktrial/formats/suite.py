@@ -18,3 +18,5 @@ class SuiteInfo(Record):
     """Commit that was the head when the suite was mined."""
     mined_at: Timestamp
     commits_read: int
+    redacted: bool | None = None
+    """Whether secrets and people were taken out of all that is stored; None: mined before that was done."""

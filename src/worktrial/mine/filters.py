@@ -39,6 +39,18 @@ REASONS = {
     "shallow_boundary": "what came before was not cloned",
     "missing_objects": "files or folders were not cloned",
     "undecodable_path": "a file name is not UTF-8",
+    "no_session": "no session is known that made it",
+    "weak_link": "a session may have made it, but not surely",
+    "partly_asked": "the sessions known to have made it wrote little of it",
+    "long_conversation": "more prompts than anybody would give again",
+    "no_typed_prompt": "its session has no prompt that a person typed for it",
+    "template": "a command, form or hand-over that a program wrote, and no one's own words",
+    "refers_to_solution": "points at the change itself: its commit, branch, pull request or diff",
+    "refers_outside": "points at what is not in the repository: pictures, chats, reviews, pages, other folders",
+    "needs_service": "needs a key, an account or a service that a test has not",
+    "not_testable": "asks for nothing that a test could tell: a question, documentation, git or a look",
+    "too_vague": "says too little to know what is wanted",
+    "needs_secret": "its lines hold a key or password, which is not stored",
 }
 """Every reason for a rejection, with what it means."""
 

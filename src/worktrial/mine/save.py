@@ -13,7 +13,8 @@ from worktrial.store.git import Git
 from worktrial.store.suite import Suite
 
 _FILES = frozenset({
-    "suite.toml", "candidates.jsonl", "rejections.jsonl", "evidence", "tasks", "environments", "store.git",
+    "suite.toml", "candidates.jsonl", "rejections.jsonl", "redactions.jsonl", "evidence", "tasks",
+    "environments", "store.git",
 })  # fmt: skip
 
 
@@ -50,13 +51,14 @@ def check_folder(folder: Path, repo: Path, git: Git) -> Suite:
     return suite
 
 
-def save(suite: Suite, repo: Path, mined: Mined) -> None:
+def save(suite: Suite, repo: Path, mined: Mined, *, redacted: bool = True) -> None:
     """Write what was mined; tasks and evidence stay. `suite.toml` comes last: a suite with one is whole.
 
-    Raises `StorageError`.
+    `redacted` says whether `mined` is; validation keeps to it. Raises `StorageError`.
     """
     suite.rejections.replace(mined.rejections)
     suite.candidates.replace(mined.candidates)
+    suite.redactions.replace(mined.redactions)
     suite.write_info(
         SuiteInfo(
             name=suite.info().name if (suite.path / "suite.toml").exists() else suite.path.name,
@@ -64,6 +66,7 @@ def save(suite: Suite, repo: Path, mined: Mined) -> None:
             head=mined.head,
             mined_at=now(),
             commits_read=mined.commits_read,
+            redacted=redacted,
         )
     )
 

@@ -11,10 +11,11 @@ from worktrial.errors import FormatError
 from worktrial.formats.candidate import Candidate, Rejection
 from worktrial.formats.evidence import Decision, EvidenceRecord, LeakProof, TestRun
 from worktrial.formats.ledger import LedgerEntry
+from worktrial.formats.redaction import Redaction
 from worktrial.formats.suite import SuiteInfo
 from worktrial.formats.task import Environment, Task
 from worktrial.store.cache import digest
-from worktrial.store.files import read_model, read_text, write_bytes, write_json, write_text, write_toml
+from worktrial.store.files import read_model, write_bytes, write_json, write_text, write_toml
 from worktrial.store.git import Git, objects_dir, scratch_repository
 from worktrial.store.journal import Journal
 
@@ -56,6 +57,11 @@ class Suite:
     def rejections(self) -> Journal[Rejection]:
         """Commits that mining turned down, newest first."""
         return Journal(self.path / "rejections.jsonl", Rejection)
+
+    @property
+    def redactions(self) -> Journal[Redaction]:
+        """What was replaced by placeholders in candidates and rejections, without its values."""
+        return Journal(self.path / "redactions.jsonl", Redaction)
 
     # -- evidence --
 
@@ -102,7 +108,11 @@ class Suite:
 
     def prompt(self, task: str) -> str:
         """Return what the agent is asked."""
-        return read_text(self.task_dir(task) / "prompt.md", "prompt")
+        path = self.task_dir(task) / "prompt.md"
+        try:
+            return path.read_bytes().decode()  # line ends as they were typed
+        except (OSError, UnicodeDecodeError) as error:
+            raise FormatError(f"could not read the prompt of task {task}", cause=str(error)) from error
 
     def patch(self, task: str, which: str) -> bytes:
         """Return the task's `solution` or `tests` patch, as `git apply` takes it."""
