@@ -28,6 +28,8 @@ def redact_trees(git: Git, candidate: Candidate, trees: PutBack, known: KnownNam
 
     Lines that the base has already stay: they are the repository's. Raises `NeedsSecretError`.
     """
+    if not _names_someone(git.diff(trees.base_tree, trees.solution_tree), known):
+        return trees
     redactor = Redactor(known)
     changed: dict[str, bytes] = {}
     for path, (old_blob, new_blob) in _changed_files(git, trees.base_tree, trees.solution_tree).items():
@@ -51,6 +53,13 @@ def redact_trees(git: Git, candidate: Candidate, trees: PutBack, known: KnownNam
             ),
         }
     )
+
+
+def _names_someone(patch: bytes, known: KnownNames) -> bool:
+    """Tell from the patch alone, for most have nothing; lines of binary files may look like something, and are read."""
+    redactor = Redactor(known)
+    redactor.data(b"\n".join(line[1:] for line in patch.split(b"\n") if line.startswith(b"+")), "patch")
+    return bool(redactor.found())
 
 
 def _changed_files(git: Git, old: str, new: str) -> dict[str, tuple[str, str]]:
