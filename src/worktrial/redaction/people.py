@@ -49,6 +49,7 @@ _NO_ONE = frozenset(
         "foo",
         "bar",
         "agent",
+        "worktrial",
         "sandbox",
         "xxx",
         "name",
