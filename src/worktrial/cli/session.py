@@ -47,6 +47,7 @@ _REASONS = {
     "no_source_change": "its source is the same before and after",
     "no_tests_ran": "no test was found to run",
     "missing_objects": "the clone lacks objects of it",
+    "needs_secret": "its code names people or holds keys, and may not do the same without",
     "leaks_solution": "an agent could find the change in its workspace or packages",
     "infrastructure": "the sandbox failed",
 }

@@ -19,7 +19,9 @@ from worktrial.errors import StorageError, WorktrialError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
 from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Started, TestRun
+from worktrial.formats.suite import SuiteInfo
 from worktrial.sandboxes.protocol import Sandbox
+from worktrial.store.authors import known_names
 from worktrial.store.cache import digest
 from worktrial.store.files import writing
 from worktrial.store.git import objects_dir, open_repository, scratch_repository
@@ -71,7 +73,7 @@ async def validate(
     """
     info = suite.info()
     candidates = list(suite.candidates)[:limit]
-    keys = {candidate.id: input_key(candidate, info.head, settings) for candidate in candidates}
+    keys = {candidate.id: input_key(candidate, info, settings) for candidate in candidates}
     decisions = {candidate.id: decided(suite, candidate, keys[candidate.id]) for candidate in candidates}
     if retry_infrastructure:
         decisions = {name: done if done and done.reason not in PASSING else None for name, done in decisions.items()}
@@ -91,6 +93,7 @@ async def validate(
                 head=info.head,
                 candidates=candidates,
                 keys=keys,
+                known=known_names(repository) if info.redacted else None,
             )
             await bench.prepare()
             await _work_off(bench, ledger, pending, decisions, listen)
@@ -204,9 +207,10 @@ def _withdraw(task: Path) -> None:
             shutil.rmtree(task)
 
 
-def input_key(candidate: Candidate, head: str, settings: Settings) -> str:
+def input_key(candidate: Candidate, info: SuiteInfo, settings: Settings) -> str:
     """Return the hash of all that a decision depends on."""
-    return digest(_VERSION, candidate.model_dump_json(), head, settings.key())
+    kept = () if info.redacted is None else (f"redacted {info.redacted}",)
+    return digest(_VERSION, candidate.model_dump_json(), info.head, settings.key(), *kept)
 
 
 def decided(suite: Suite, candidate: Candidate, key: str) -> Decision | None:

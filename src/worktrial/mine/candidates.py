@@ -19,9 +19,10 @@ from worktrial.mine.filters import Reason, by_lines, by_message, by_paths, by_pr
 from worktrial.mine.history import Commit, History, read_history, reading
 from worktrial.mine.landed import Forward, Landed, landed_changes
 from worktrial.mine.message import forge_line, request, whole_message
-from worktrial.mine.redacting import by_secrets, known_names, redact_all
+from worktrial.mine.redacting import by_secrets, redact_all
 from worktrial.mine.told import Prompts, Telling, Wanted, tell
 from worktrial.mine.work import work_of
+from worktrial.store.authors import known_names
 from worktrial.store.git import Git
 
 Result = TypeVar("Result")
