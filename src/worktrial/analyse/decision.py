@@ -10,9 +10,18 @@ from worktrial.analyse.words import UNKNOWN, count, listing, p_value, percent, p
 
 if TYPE_CHECKING:
     from worktrial.analyse.intervals import Rate
+    from worktrial.analyse.paired import Paired
 
 SMOKE_TEST_TASKS = 20
 """Below this, 20 tasks with a trial each could only show differences of 32 points: nothing to decide by."""
+
+_SAME_COST = 1.1
+"""Ratios of costs closer to 1 than this are the same cost."""
+_PER_TASK = " per completed task"
+_NARROW = 0.2
+"""Intervals narrower than this are told with a decimal."""
+_WORTH_KNOWING = (0.03, 0.05, 0.1)
+_IN_REACH_TASKS = 300
 
 Level = Literal[
     "untrustworthy",
@@ -39,6 +48,8 @@ class Decision:
     """How sure that is and why, in the same sentence."""
     agent: str | None = None
     """The agent to take; None unless the level is *established*."""
+    keep: str | None = None
+    """The agent to go on with while nothing is established: the one that costs less. None when that is not known."""
 
     @property
     def sentence(self) -> str:
@@ -124,13 +135,16 @@ def _between(summary: RunSummary, lead: Lead) -> Decision:
             f"No winner yet: {_result(best)}",
             f"{second.name} shares too few graded tasks with it to be compared{_pending(summary)}",
         )
-    gap = points(paired.difference)
-    if gap == "0":
+    decimals = decimals_of(paired)
+    if points(paired.difference, decimals) == "0":
         headline = f"{best.name} and {second.name} are level: {_result(best)}"
     else:
         word = "more" if paired.difference > 0 else "fewer"
-        headline = f"{_result(best)}, {_unsigned(paired.difference)} {word} than {second.name}"
-    figures = f"95% CI {points(paired.low)} to {points(paired.high)} points, {p_value(paired.p)}{_each(summary)}"
+        headline = f"{_result(best)}, {_unsigned(paired.difference, decimals)} {word} than {second.name}"
+    figures = (
+        f"95% CI {points(paired.low, decimals)} to {points(paired.high, decimals)} points, {p_value(paired.p)}"
+        f"{_each(summary)}"
+    )
     tail = _cost_clause(lead) + _pending(summary)
     if summary.count("unfinished"):
         return Decision(
@@ -142,8 +156,39 @@ def _between(summary: RunSummary, lead: Lead) -> Decision:
     if paired.established and paired.difference > 0:
         found = headline.removeprefix(best.name)
         return Decision("established", f"Take {best.name}: it{found}", f"established ({figures}){tail}", best.name)
-    shown = f"only differences of {_unsigned(paired.detectable)} or more would show in a run of this size"
-    return Decision("not_established", f"No winner yet: {headline}", f"not established ({figures}; {shown}){tail}")
+    return _undecided(lead, paired, headline, figures, tail)
+
+
+def _undecided(lead: Lead, paired: Paired, headline: str, figures: str, tail: str) -> Decision:
+    """Say which agent to go on with when the better one is not shown to be better: the one that costs less."""
+    certainty = f"not established ({figures}); {_wanted(paired)}"
+    keep = _cheaper(lead)
+    if keep is None:
+        return Decision("not_established", f"No winner yet: {headline}", f"{certainty}{tail}")
+    other = lead.second if keep is lead.best else lead.best
+    gap = points(paired.difference if other is lead.best else -paired.difference, decimals_of(paired))
+    ratio = (other.cost_per_completed_usd or 0) / (keep.cost_per_completed_usd or 1)
+    solved = f"{other.name} solved {'as much' if gap == '0' else f'{gap} points'}"
+    return Decision(
+        "not_established", f"Keep {keep.name}: {solved} at {ratio:.1f} times the cost{_PER_TASK}", certainty, keep=keep.name
+    )
+
+
+def _cheaper(lead: Lead) -> AgentSummary | None:
+    """Return the agent whose completed tasks cost clearly less; None when they don't, or when that is not known."""
+    first, second = lead.best.cost_per_completed_usd, lead.second.cost_per_completed_usd
+    if not first or not second or 1 / _SAME_COST < first / second < _SAME_COST:
+        return None
+    return lead.best if first < second else lead.second
+
+
+def _wanted(paired: Paired) -> str:
+    """Say what more tasks would show; of the differences worth a decision the smallest that is in reach."""
+    for wanted in _WORTH_KNOWING:
+        more = paired.more_tasks_for(wanted)
+        if more and more <= _IN_REACH_TASKS:
+            return f"{count(more, 'more task')} would show a difference of {_unsigned(wanted)}"
+    return f"only differences of {_unsigned(paired.detectable)} or more would show in a run of this size"
 
 
 def _alone(summary: RunSummary, agent: AgentSummary, rate: Rate) -> Decision:
@@ -166,8 +211,13 @@ def _each(summary: RunSummary) -> str:
     return f", {summary.request.trials} trials a task" if summary.request.trials > 1 else ""
 
 
-def _unsigned(difference: float) -> str:
-    number = points(difference).lstrip("+\N{MINUS SIGN}")
+def decimals_of(paired: Paired) -> int:
+    """Return how many decimals of a percentage point mean something."""
+    return 1 if paired.high - paired.low < _NARROW else 0
+
+
+def _unsigned(difference: float, decimals: int = 0) -> str:
+    number = points(difference, decimals).lstrip("+\N{MINUS SIGN}")
     return f"{number} point" if number == "1" else f"{number} points"
 
 
@@ -177,15 +227,15 @@ def _mean(agent: AgentSummary) -> float | None:
 
 def _cost_clause(lead: Lead) -> str:
     """Say what the better one costs in terms of the other, where both are known and worth a word."""
-    own, other = lead.best.cost_per_trial_usd, lead.second.cost_per_trial_usd
+    own, other = lead.best.cost_per_completed_usd, lead.second.cost_per_completed_usd
     if own is None or other is None:
         return f"; cost {UNKNOWN}" if own is None and other is None else ""
     if own <= 0 or other <= 0:
         return ""
     ratio = own / other
-    if 0.9 < ratio < 1.1:
+    if 1 / _SAME_COST < ratio < _SAME_COST:
         return "; at the same cost"
-    return f"; at {ratio:.1f} times the cost" if ratio >= 0.1 else "; at less than a tenth of the cost"
+    return f"; at {ratio:.1f} times the cost{_PER_TASK}" if ratio >= 0.1 else f"; at less than a tenth of the cost{_PER_TASK}"
 
 
 def _pending(summary: RunSummary) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
+from worktrial.agents.tool_use import kind_of
 from worktrial.analyse.summary import RunSummary, TrialRow
 from worktrial.errors import FormatError
 from worktrial.formats.trajectory import Step, Trajectory
 from worktrial.formats.verdict import Verdict
 from worktrial.report.diffs import FileDiff, parse, sides
+from worktrial.report.grid import MARKS, mark
 from worktrial.report.landed import TaskView
-from worktrial.report.overview import MARKS, mark
 from worktrial.report.render import Links, diff_table, render
 from worktrial.report.text import Excerpt, read_excerpt, shorten
 from worktrial.store.run import TrialDir
@@ -29,6 +32,12 @@ TRAJECTORY_CHARACTERS = 600_000
 TRAJECTORY_STEPS = 300
 LOGS = 6
 FAILED_TESTS = 200
+_FAILED = re.compile(
+    r"(?im)^traceback \(most recent call last\)|\bexit(?:ed)?(?: with)?(?: (?:code|status))?[:= ]+[1-9]\d{0,2}\b"
+    r"|^(?:\w+\.)*\w*(?:error|exception): |^(?:error|fatal|failed)\b[: ]|\bcommand not found$|^=+ .*\b[1-9]\d* failed\b"
+)
+"""What failures look like in what calls give back: the format has no field that says so."""
+_TAIL = 4000
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,10 @@ class StepView:
     reasoning: Excerpt
     calls: list[tuple[str, Excerpt]]
     results: list[Excerpt]
+    kinds: list[str]
+    """What its calls were for; its source when it made none."""
+    error: bool
+    """Whether what a call gave back looks like a failure."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,14 @@ class TrajectoryView:
     total: int
     agent: str
     cut: str = ""
+
+    def kinds(self) -> list[tuple[str, int]]:
+        """Return the kinds of step there are and how many of each, the most frequent first."""
+        return Counter(kind for step in self.steps for kind in step.kinds).most_common()
+
+    def errors(self) -> int:
+        """Return how many steps look like failures."""
+        return sum(step.error for step in self.steps)
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,7 @@ def task_page(shown: Shown, summary: RunSummary, rows: list[TrialRow]) -> str:
         tables=shown.tables,
         results=_results(rows, summary, links),
         position=_position(summary, shown.view.id),
+        share=shown.view.facts().ai_share,
     )
 
 
@@ -224,6 +246,8 @@ def _step(step: Step) -> StepView:
         reasoning=shorten(step.reasoning_content or "", MESSAGE_CHARACTERS),
         calls=calls,
         results=[shorten(result.content or "", MESSAGE_CHARACTERS) for result in results],
+        kinds=sorted({kind_of(call.function_name, call.arguments) for call in step.tool_calls or ()}) or [step.source],
+        error=any(_FAILED.search((result.content or "")[-_TAIL:]) for result in results),
     )
 
 

@@ -16,8 +16,9 @@ from worktrial.analyse.decision import Decision, decide
 from worktrial.analyse.summary import RunSummary, TrialRow, summarise
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.run import RunRequest
+from worktrial.report.asjson import report_json
 from worktrial.report.landed import Landed
-from worktrial.report.overview import index_page, report_json
+from worktrial.report.overview import index_page
 from worktrial.report.pages import Shown, task_page, trial_page
 from worktrial.report.render import asset
 from worktrial.store.files import writing
@@ -50,11 +51,12 @@ def build(run: RunDir, out: Path) -> Built:
     decision = decide(summary)
     landed = Landed(Path(request.suite), summary.lock.suite_digest)
     with replacing(out) as folder:
+        # The suite's tasks are read for their own pages; the first page takes what it needs of them from there.
+        for path, page in _task_pages(run, summary, landed):
+            _write(folder / path, page)
         _write(folder / "assets" / "report.css", asset("report.css"))
         _write(folder / "index.html", index_page(summary, decision, landed))
         _write(folder / "report.json", json.dumps(report_json(summary, decision, landed), indent=1) + "\n")
-        for path, page in _task_pages(run, summary, landed):
-            _write(folder / path, page)
     return Built(out / "index.html", summary, decision)
 
 
