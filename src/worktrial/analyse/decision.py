@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -57,8 +59,12 @@ class Decision:
         return f"{self.headline} \N{EN DASH} {self.certainty}."
 
 
-def decide(summary: RunSummary) -> Decision:
-    """Return the decision that the run allows, never a stronger one."""
+def decide(summary: RunSummary, each_usd: Mapping[str, float | None] | None = None) -> Decision:
+    """Return the decision that the run allows, never a stronger one.
+
+    `each_usd` is what a completed task costs with each agent where more is known of it than the trials say (sandboxes,
+    tests, people's review); None is unknown.
+    """
     if broken := broken_controls(summary):
         reasons = "; ".join(reason for reason, _ in broken)
         tasks = sorted({task for _, found in broken for task in found})
@@ -69,7 +75,10 @@ def decide(summary: RunSummary) -> Decision:
         )
     graded = [(agent, agent.rate) for agent in summary.contenders if agent.rate]
     if summary.lead:
-        return _between(summary, summary.lead)
+        costs = [agent.cost_per_completed_usd for agent in (summary.lead.best, summary.lead.second)]
+        if each_usd is not None:
+            costs = [each_usd.get(agent.name) for agent in (summary.lead.best, summary.lead.second)]
+        return _between(summary, summary.lead, costs[0], costs[1])
     if graded:
         return _alone(summary, *graded[0])
     if summary.contenders or not any(agent.rate for agent in summary.controls):
@@ -127,7 +136,7 @@ def caveats(summary: RunSummary) -> list[str]:
     return found
 
 
-def _between(summary: RunSummary, lead: Lead) -> Decision:
+def _between(summary: RunSummary, lead: Lead, own_usd: float | None, other_usd: float | None) -> Decision:
     best, second, paired = lead.best, lead.second, lead.paired
     if paired is None:
         return Decision(
@@ -145,7 +154,7 @@ def _between(summary: RunSummary, lead: Lead) -> Decision:
         f"95% CI {points(paired.low, decimals)} to {points(paired.high, decimals)} points, {p_value(paired.p)}"
         f"{_each(summary)}"
     )
-    tail = _cost_clause(lead) + _pending(summary)
+    tail = _cost_clause(own_usd, other_usd) + _pending(summary)
     if summary.count("unfinished"):
         return Decision(
             "unfinished", f"So far, {headline}", f"no decision before the run is finished ({figures}){tail}"
@@ -156,39 +165,65 @@ def _between(summary: RunSummary, lead: Lead) -> Decision:
     if paired.established and paired.difference > 0:
         found = headline.removeprefix(best.name)
         return Decision("established", f"Take {best.name}: it{found}", f"established ({figures}){tail}", best.name)
-    return _undecided(lead, paired, headline, figures, tail)
+    return _undecided(lead, paired, _ratio(own_usd, other_usd), headline, figures, tail)
 
 
-def _undecided(lead: Lead, paired: Paired, headline: str, figures: str, tail: str) -> Decision:
+def _undecided(
+    lead: Lead, paired: Paired, ratio: float | None, headline: str, figures: str, tail: str
+) -> Decision:
     """Say which agent to go on with when the better one is not shown to be better: the one that costs less."""
     certainty = f"not established ({figures}); {_wanted(paired)}"
-    keep = _cheaper(lead)
-    if keep is None:
+    if ratio is None or 1 / _SAME_COST < ratio < _SAME_COST:
         return Decision("not_established", f"No winner yet: {headline}", f"{certainty}{tail}")
-    other = lead.second if keep is lead.best else lead.best
-    gap = points(paired.difference if other is lead.best else -paired.difference, decimals_of(paired))
-    ratio = (other.cost_per_completed_usd or 0) / (keep.cost_per_completed_usd or 1)
+    keep, other = (lead.second, lead.best) if ratio > 1 else (lead.best, lead.second)
+    gap = points(paired.difference if ratio > 1 else -paired.difference, decimals_of(paired))
     solved = f"{other.name} solved {'as much' if gap == '0' else f'{gap} points'}"
     return Decision(
-        "not_established", f"Keep {keep.name}: {solved} at {ratio:.1f} times the cost{_PER_TASK}", certainty, keep=keep.name
+        "not_established",
+        f"Keep {keep.name}: {solved} at {max(ratio, 1 / ratio):.1f} times the cost{_PER_TASK}",
+        certainty,
+        keep=keep.name,
     )
 
 
-def _cheaper(lead: Lead) -> AgentSummary | None:
-    """Return the agent whose completed tasks cost clearly less; None when they don't, or when that is not known."""
-    first, second = lead.best.cost_per_completed_usd, lead.second.cost_per_completed_usd
-    if not first or not second or 1 / _SAME_COST < first / second < _SAME_COST:
-        return None
-    return lead.best if first < second else lead.second
+def _ratio(own_usd: float | None, other_usd: float | None) -> float | None:
+    """Return one cost in terms of the other; None where either is unknown or nothing."""
+    return own_usd / other_usd if own_usd and other_usd else None
 
 
 def _wanted(paired: Paired) -> str:
     """Say what more tasks would show; of the differences worth a decision the smallest that is in reach."""
     for wanted in _WORTH_KNOWING:
-        more = paired.more_tasks_for(wanted)
+        more = more_tasks(paired, wanted)
         if more and more <= _IN_REACH_TASKS:
             return f"{count(more, 'more task')} would show a difference of {_unsigned(wanted)}"
     return f"only differences of {_unsigned(paired.detectable)} or more would show in a run of this size"
+
+
+def more_tasks(paired: Paired, difference: float) -> int | None:
+    """Return how many more tasks like these would show a true `difference` (0..1] with 80% power.
+
+    From the spread that was observed, by the formula of `Paired.detectable`; None when that is at its bound of 1.
+    """
+    from worktrial.analyse.intervals import t_quantile
+    from worktrial.analyse.paired import ALPHA, POWER
+
+    if paired.detectable >= 1:
+        return None
+
+    def error(tasks: int) -> float:
+        return (t_quantile(1 - ALPHA / 2, tasks - 1) + t_quantile(POWER, tasks - 1)) / math.sqrt(tasks)
+
+    def shown(tasks: int) -> float:
+        return paired.detectable * error(tasks) / error(paired.tasks)
+
+    short = enough = paired.tasks
+    while shown(enough) > difference:
+        enough *= 2
+    while enough - short > 1:
+        middle = (short + enough) // 2
+        short, enough = (middle, enough) if shown(middle) > difference else (short, middle)
+    return enough - paired.tasks
 
 
 def _alone(summary: RunSummary, agent: AgentSummary, rate: Rate) -> Decision:
@@ -225,17 +260,17 @@ def _mean(agent: AgentSummary) -> float | None:
     return agent.rate.mean if agent.rate else None
 
 
-def _cost_clause(lead: Lead) -> str:
+def _cost_clause(own_usd: float | None, other_usd: float | None) -> str:
     """Say what the better one costs in terms of the other, where both are known and worth a word."""
-    own, other = lead.best.cost_per_completed_usd, lead.second.cost_per_completed_usd
-    if own is None or other is None:
-        return f"; cost {UNKNOWN}" if own is None and other is None else ""
-    if own <= 0 or other <= 0:
+    if own_usd is None and other_usd is None:
+        return f"; cost {UNKNOWN}"
+    ratio = _ratio(own_usd, other_usd)
+    if ratio is None:
         return ""
-    ratio = own / other
     if 1 / _SAME_COST < ratio < _SAME_COST:
         return "; at the same cost"
-    return f"; at {ratio:.1f} times the cost{_PER_TASK}" if ratio >= 0.1 else f"; at less than a tenth of the cost{_PER_TASK}"
+    times = f"{ratio:.1f} times" if ratio >= 0.1 else "less than a tenth of"
+    return f"; at {times} the cost{_PER_TASK}"
 
 
 def _pending(summary: RunSummary) -> str:

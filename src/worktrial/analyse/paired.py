@@ -38,26 +38,6 @@ class Paired:
         """Whether test and interval agree that there is a difference."""
         return self.p < ALPHA and (self.low > 0 or self.high < 0)
 
-    def more_tasks_for(self, difference: float) -> int | None:
-        """Return how many more tasks like these would show a true `difference` (0..1] with 80% power.
-
-        From the spread that was observed, by the formula of `detectable`; None when that is at its bound of 1.
-        """
-        if self.detectable >= 1:
-            return None
-
-        def shown(tasks: int) -> float:
-            return self.detectable * _quantiles(tasks) / _quantiles(self.tasks) * math.sqrt(self.tasks / tasks)
-
-        enough = self.tasks
-        while shown(enough) > difference:
-            enough *= 2
-        short = self.tasks
-        while enough - short > 1:
-            middle = (short + enough) // 2
-            short, enough = (middle, enough) if shown(middle) > difference else (short, middle)
-        return enough - self.tasks
-
 
 def compare(first: Outcomes, second: Outcomes) -> Paired | None:
     """Compare two agents; both arrays have the same tasks in the same order, any number of trials.
@@ -122,12 +102,8 @@ def detectable_difference(differences: NDArray[np.float64]) -> float:
     holds both the spread between tasks and that of the trials of one task.
     """
     _, spread, count = _steadied(differences)
-    return min(1.0, _quantiles(len(differences)) * spread / math.sqrt(count))
-
-
-def _quantiles(tasks: float) -> float:
-    degrees = tasks + 2 * PSEUDO_TASKS - 1
-    return t_quantile(1 - ALPHA / 2, degrees) + t_quantile(POWER, degrees)
+    quantiles = t_quantile(1 - ALPHA / 2, count - 1) + t_quantile(POWER, count - 1)
+    return min(1.0, quantiles * spread / math.sqrt(count))
 
 
 def _steadied(differences: NDArray[np.float64]) -> tuple[float, float, float]:
