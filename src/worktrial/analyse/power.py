@@ -1,11 +1,13 @@
-"""What a number of tasks and trials can show, before the money is spent."""
+"""What a number of tasks and trials can show: before the money is spent, and after, from how outcomes varied."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from worktrial.analyse.intervals import t_quantile
+import numpy as np
+
+from worktrial.analyse.intervals import Outcomes, t_quantile, task_means
 from worktrial.analyse.paired import ALPHA, POWER
 
 
@@ -52,3 +54,79 @@ def tasks_needed(difference: float, trials: int, spread: Spread = TYPICAL) -> in
         else:
             enough = middle
     return enough
+
+
+def trials_needed(difference: float, tasks: int, spread: Spread = TYPICAL, most: int = 1000) -> int | None:
+    """Return the fewest trials per task with which `tasks` tasks show a true `difference`; None: no number of them.
+
+    The spread between tasks stays however often each is tried: only more tasks help against it.
+    """
+    if not 0 < difference <= 1:
+        raise ValueError(f"a difference of solve rates is above 0 and at most 1, not {difference}")
+    # Solved for trials: (between + 2 within / trials) <= tasks (difference / quantiles)^2
+    if tasks < 2:
+        return None
+    quantiles = t_quantile(1 - ALPHA / 2, tasks - 1) + t_quantile(POWER, tasks - 1)
+    room = tasks * (difference / quantiles) ** 2 - spread.between
+    if room <= 0:
+        return None
+    needed = max(1, math.ceil(2 * spread.within / room - 1e-9))
+    return needed if needed <= most else None
+
+
+def measured_spread(first: Outcomes, second: Outcomes) -> Spread | None:
+    """Return how two agents' outcomes varied, for `tasks_needed` and `trials_needed`; None below two shared tasks.
+
+    Both arrays have shape (tasks, trials), NaN is left out. Within a task the variance of a trial is K/(K-1) m(1-m),
+    without bias, over tasks with two graded trials or more; where there are none `TYPICAL` stands in. What is left of
+    the variance of task differences is that between tasks. Half a pseudo-task at either extreme keeps a spread of few
+    tasks from being nothing.
+    """
+    differences = task_means(first) - task_means(second)
+    kept = ~np.isnan(differences)
+    differences = differences[kept]
+    count = len(differences)
+    if count < 2:
+        return None
+    graded = [np.sum(~np.isnan(one[kept]), axis=1) for one in (first, second)]
+    means = [task_means(one[kept]) for one in (first, second)]
+    within = [
+        float(np.mean((m * (1 - m) * k / (k - 1))[k > 1])) if np.any(k > 1) else TYPICAL.within
+        for m, k in ((m, k.astype(np.float64)) for m, k in zip(means, np.maximum(graded, 1), strict=True))
+    ]
+    total = (float(np.sum((differences - differences.mean()) ** 2)) + 1.0) / count
+    noise = sum(float(np.mean(one / k)) for one, k in zip(within, graded, strict=True))
+    single = sum(within) / 2
+    return Spread(between=max(0.0, total - noise), within=max(single, 1e-6))
+
+
+@dataclass(frozen=True)
+class More:
+    """What would show a difference, beyond what was run."""
+
+    difference: float
+    """0..1"""
+    tasks: int
+    """More tasks with as many trials each; 0: there are enough."""
+    trials: int | None
+    """More trials of each agent on each task there is; None: no number of them would do."""
+
+
+def more_needed(first: Outcomes, second: Outcomes, difference: float | None = None) -> More | None:
+    """Return what it takes to show a true `difference` with 80% power, told from how these outcomes varied.
+
+    Without `difference` it is the one that was seen, which overstates what is there when it was picked for its size.
+    None when the agents share fewer than two tasks or the difference is 0.
+    """
+    spread = measured_spread(first, second)
+    differences = task_means(first) - task_means(second)
+    differences = differences[~np.isnan(differences)]
+    if spread is None:
+        return None
+    wanted = abs(float(np.mean(differences))) if difference is None else difference
+    if wanted <= 1e-9:
+        return None
+    made = max(1, round(float(np.mean([np.mean(np.sum(~np.isnan(one), axis=1)) for one in (first, second)]))))
+    tasks = max(0, tasks_needed(min(1.0, wanted), made, spread) - len(differences))
+    trials = trials_needed(min(1.0, wanted), len(differences), spread)
+    return More(wanted, tasks, None if trials is None else max(0, trials - made))
