@@ -1,4 +1,4 @@
-"""The report of 5,400 trials (3 agents x 600 tasks x 3): time to build it, and how heavy and how quick its first page is.
+"""The report of 5,400 trials (3 agents x 600 tasks x 3): time to build it, weight and quickness of its first page.
 
 The run is made up and written by the store: prompts, patches, logs and trajectories are of the sizes that small tasks
 leave. The first page is opened from disk in headless Chromium, where there is one, and timed until its filter answers.
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from tests.report.fakerun import agent, by_chance, make_run, make_suite, varied_tasks
+
 from worktrial.report.site import build
 
 _RATES = {"alpha": 0.53, "beta": 0.66, "gamma": 0.71}

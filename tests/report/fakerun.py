@@ -116,7 +116,9 @@ def varied_tasks(count: int) -> list[FakeTask]:
         difficulty, lines = sizes[n % 7 % 3]
         work = Work(kind=kinds[n % 5 % 3], difficulty=difficulty, lines=lines + n % 4, files=1 + n % 3)
         link = Link(source="claude_code", session=f"s{n}", reason="checkpoint_trailer", confidence=0.99)
-        written = Provenance(links=(link,), agent_lines=n % 4 * 3, human_lines=6, models=("opus-4", "gpt-5")[n % 2 :][:1])
+        written = Provenance(
+            links=(link,), agent_lines=n % 4 * 3, human_lines=6, models=("opus-4", "gpt-5")[n % 2 :][:1]
+        )
         landed = START - timedelta(days=20 * n % 700)
         turns = ("Please do this.", "And with tests, please.") if n % 10 == 3 else ()
         found.append(
@@ -305,7 +307,12 @@ def by_chance(rates: Mapping[str, float], costs: Mapping[str, float | None], see
             logs={"tests.log": TEST_LOG, "agent.log": "reading…\rdone\n"},
             trajectory=trajectory("looking for the conversion", "editing it", "running the tests"),
             tool_use=ToolUse(
-                calls={"read": luck.randint(2, 9), "search": luck.randint(0, 5), "edit": 2, "run_test": luck.randint(0, 3)},
+                calls={
+                    "read": luck.randint(2, 9),
+                    "search": luck.randint(0, 5),
+                    "edit": 2,
+                    "run_test": luck.randint(0, 3),
+                },
                 tests_after_last_edit=int(luck.random() < (0.8 if solved else 0.5)),
             ),
         )

@@ -12,6 +12,7 @@ from worktrial.analyse.words import UNKNOWN, count, listing, p_value, percent, p
 
 if TYPE_CHECKING:
     from worktrial.analyse.intervals import Rate
+    from worktrial.analyse.multiple import Comparisons
     from worktrial.analyse.paired import Paired
 
 SMOKE_TEST_TASKS = 20
@@ -19,6 +20,7 @@ SMOKE_TEST_TASKS = 20
 
 _SAME_COST = 1.1
 """Ratios of costs closer to 1 than this are the same cost."""
+_ALPHA = 0.05
 _PER_TASK = " per completed task"
 _NARROW = 0.2
 """Intervals narrower than this are told with a decimal."""
@@ -59,11 +61,16 @@ class Decision:
         return f"{self.headline} \N{EN DASH} {self.certainty}."
 
 
-def decide(summary: RunSummary, each_usd: Mapping[str, float | None] | None = None) -> Decision:
+def decide(
+    summary: RunSummary,
+    each_usd: Mapping[str, float | None] | None = None,
+    compared: Comparisons | None = None,
+) -> Decision:
     """Return the decision that the run allows, never a stronger one.
 
     `each_usd` is what a completed task costs with each agent where more is known of it than the trials say (sandboxes,
-    tests, people's review); None is unknown.
+    tests, people's review); None is unknown. `compared`, of all contenders with each other, makes the winner's test one
+    of a family: the more agents are tried, the easier one of them leads by chance.
     """
     if broken := broken_controls(summary):
         reasons = "; ".join(reason for reason, _ in broken)
@@ -78,7 +85,7 @@ def decide(summary: RunSummary, each_usd: Mapping[str, float | None] | None = No
         costs = [agent.cost_per_completed_usd for agent in (summary.lead.best, summary.lead.second)]
         if each_usd is not None:
             costs = [each_usd.get(agent.name) for agent in (summary.lead.best, summary.lead.second)]
-        return _between(summary, summary.lead, costs[0], costs[1])
+        return _between(summary, summary.lead, (costs[0], costs[1]), compared)
     if graded:
         return _alone(summary, *graded[0])
     if summary.contenders or not any(agent.rate for agent in summary.controls):
@@ -136,7 +143,12 @@ def caveats(summary: RunSummary) -> list[str]:
     return found
 
 
-def _between(summary: RunSummary, lead: Lead, own_usd: float | None, other_usd: float | None) -> Decision:
+def _between(
+    summary: RunSummary,
+    lead: Lead,
+    each_usd: tuple[float | None, float | None],
+    compared: Comparisons | None,
+) -> Decision:
     best, second, paired = lead.best, lead.second, lead.paired
     if paired is None:
         return Decision(
@@ -150,11 +162,12 @@ def _between(summary: RunSummary, lead: Lead, own_usd: float | None, other_usd: 
     else:
         word = "more" if paired.difference > 0 else "fewer"
         headline = f"{_result(best)}, {_unsigned(paired.difference, decimals)} {word} than {second.name}"
+    p, family = _in_family(lead, paired, compared)
     figures = (
-        f"95% CI {points(paired.low, decimals)} to {points(paired.high, decimals)} points, {p_value(paired.p)}"
-        f"{_each(summary)}"
+        f"95% CI {points(paired.low, decimals)} to {points(paired.high, decimals)} points, {p_value(p)}"
+        f"{f' over {family} comparisons' if family > 1 else ''}{_each(summary)}"
     )
-    tail = _cost_clause(own_usd, other_usd) + _pending(summary)
+    tail = _cost_clause(*each_usd) + _pending(summary)
     if summary.count("unfinished"):
         return Decision(
             "unfinished", f"So far, {headline}", f"no decision before the run is finished ({figures}){tail}"
@@ -162,15 +175,21 @@ def _between(summary: RunSummary, lead: Lead, own_usd: float | None, other_usd: 
     if paired.tasks < SMOKE_TEST_TASKS:
         certainty = f"{count(paired.tasks, 'task')} make a smoke test, not a decision ({figures}){tail}"
         return Decision("smoke_test", f"Smoke test: {headline}", certainty)
-    if paired.established and paired.difference > 0:
+    if paired.established and p < _ALPHA and paired.difference > 0:
         found = headline.removeprefix(best.name)
         return Decision("established", f"Take {best.name}: it{found}", f"established ({figures}){tail}", best.name)
-    return _undecided(lead, paired, _ratio(own_usd, other_usd), headline, figures, tail)
+    return _undecided(lead, paired, _ratio(*each_usd), headline=headline, figures=figures, tail=tail)
 
 
-def _undecided(
-    lead: Lead, paired: Paired, ratio: float | None, headline: str, figures: str, tail: str
-) -> Decision:
+def _in_family(lead: Lead, paired: Paired, compared: Comparisons | None) -> tuple[float, int]:
+    """Return the p-value of the lead, adjusted for all comparisons that were made, and how many they were."""
+    for pair in compared.pairs if compared else ():
+        if {pair.first, pair.second} == {lead.best.name, lead.second.name}:
+            return pair.p_adjusted, len(compared.pairs) if compared else 1
+    return paired.p, 1
+
+
+def _undecided(lead: Lead, paired: Paired, ratio: float | None, *, headline: str, figures: str, tail: str) -> Decision:
     """Say which agent to go on with when the better one is not shown to be better: the one that costs less."""
     certainty = f"not established ({figures}); {_wanted(paired)}"
     if ratio is None or 1 / _SAME_COST < ratio < _SAME_COST:

@@ -76,7 +76,7 @@ def splits(outcomes: Mapping[str, Outcomes], agents: Sequence[AgentConfig], fact
     chance alone (Gelman and Loken 2013, the garden of forking paths).
     """
     older = "mine again: tasks mined earlier were not classified"
-    sessions = "no session is known for these: worktrial sessions links them"
+    sessions = "no session is known that they came from"
     cut = "give an agent its `cutoff` in worktrial.toml"
     found: list[tuple[str, Key, Sequence[str], str]] = [
         ("Kind of work", lambda task, _: (task.kind or UNKNOWN).replace("_", " "), (), older),
@@ -87,19 +87,21 @@ def splits(outcomes: Mapping[str, Outcomes], agents: Sequence[AgentConfig], fact
         ("Model that wrote the solution", lambda task, _: task.model or UNKNOWN, (), sessions),
         ("Date it landed", _age, (_AFTER, _BEFORE), cut),
     ]
-    return [_split(name, key, order, hint, outcomes, agents, facts) for name, key, order, hint in found]
+
+    def split(name: str, key: Key, order: Sequence[str], hint: str) -> Split:
+        labels = {agent.name: [key(task, agent) for task in facts] for agent in agents}
+        return _split(name, order, hint, labels, outcomes)
+
+    return [split(*one) for one in found]
 
 
 def _split(
     name: str,
-    key: Key,
     order: Sequence[str],
     hint: str,
+    labels: Mapping[str, list[str]],
     outcomes: Mapping[str, Outcomes],
-    agents: Sequence[AgentConfig],
-    facts: Sequence[TaskFacts],
 ) -> Split:
-    labels = {agent.name: [key(task, agent) for task in facts] for agent in agents}
     sizes: dict[str, int] = {}
     for own in labels.values():
         for label in dict.fromkeys(own):
@@ -115,9 +117,7 @@ def _split(
     return Split(name, tuple(groups), hint if UNKNOWN in sizes else "")
 
 
-def _group(
-    of: Iterable[str], label: str, labels: Mapping[str, list[str]], outcomes: Mapping[str, Outcomes]
-) -> Group:
+def _group(of: Iterable[str], label: str, labels: Mapping[str, list[str]], outcomes: Mapping[str, Outcomes]) -> Group:
     wanted = set(of)
     chosen = {agent: np.array([one in wanted for one in own], dtype=bool) for agent, own in labels.items()}
     tasks = max((int(np.sum(mask)) for mask in chosen.values()), default=0)

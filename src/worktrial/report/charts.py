@@ -11,6 +11,8 @@ from worktrial.analyse.intervals import Rate
 from worktrial.analyse.paired import Paired
 from worktrial.analyse.words import percent, points
 
+SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)
+"""Where an axis of times may have lines."""
 _AXES = (0.1, 0.2, 0.3, 0.5, 1.0)
 """How far the axis of differences may reach to either side."""
 
@@ -67,7 +69,9 @@ def difference_bar(paired: Paired) -> Markup:
 class LogAxis:
     """A logarithmic scale over some amounts above 0, in percent of a drawing's width."""
 
-    def __init__(self, values: Iterable[float]) -> None:
+    def __init__(self, values: Iterable[float], marks: Sequence[float] = ()) -> None:
+        """`marks` are the values that may have a line, such as full minutes; none: 1, 2 and 5 times powers of ten."""
+        self._marks = marks
         known = [value for value in values if value > 0] or [1.0]
         low, high = math.log10(min(known)), math.log10(max(known))
         room = max(0.1, (high - low) * 0.06)
@@ -80,14 +84,15 @@ class LogAxis:
         return min(100.0, max(0.0, (math.log10(value) - self.low) / (self.high - self.low) * 100))
 
     def ticks(self, most: int = 5) -> list[float]:
-        """Return 1, 2 and 5 times powers of ten within the scale, or powers alone where those are too many."""
+        """Return the values that have a line, fewer where they would crowd."""
         powers = range(math.floor(self.low), math.ceil(self.high) + 1)
+        inside: list[float] = []
         for steps in ((1, 2, 5), (1, 3), (1,)):
-            found = [step * 10.0**power for power in powers for step in steps]
+            found = self._marks or [step * 10.0**power for power in powers for step in steps]
             inside = [value for value in found if self.low <= math.log10(value) <= self.high]
-            if len(inside) <= most:
+            if len(inside) <= most or self._marks:
                 break
-        return inside
+        return inside[:: max(1, math.ceil(len(inside) / most))]
 
 
 def log_axis(axis: LogAxis, words: Callable[[float], str]) -> Markup:
@@ -101,13 +106,13 @@ def log_axis(axis: LogAxis, words: Callable[[float], str]) -> Markup:
     return Markup('<svg class="axis" aria-hidden="true">{}</svg>').format(ticks)
 
 
-def spread_bar(axis: LogAxis, low: float, middle: float, high: float, far: float, label: str) -> Markup:
+def spread_bar(axis: LogAxis, quartiles: tuple[float, float, float], far: float, label: str) -> Markup:
     """Return quartiles as a bar, the median as a dot and a line as far as `far`."""
     rules = Markup("").join(
         Markup('<line class="rule" x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="28"/>').format(x=axis.place(value))
         for value in axis.ticks()
     )
-    left, dot, right, end = (axis.place(value) for value in (low, middle, high, far))
+    left, dot, right, end = (axis.place(value) for value in (*quartiles, far))
     return Markup(
         '<svg class="bar" role="img" aria-label="{label}">{rules}'
         '<rect class="mean" x="{left:.2f}%" y="7" width="{width:.2f}%" height="14"/>'

@@ -27,6 +27,7 @@ Agreement = Literal["differ", "all", "none", "some", "open"]
 """What contenders made of a task. *differ*: they solved different shares of it; *all*, *none*: every graded trial was
 solved, or none; *some*: all solved the same share; *open*: nothing is graded."""
 
+_NONE = "\N{EN DASH}"
 _SHOWS = {
     "differ": "tasks that agents differ on",
     "any": "all tasks",
@@ -123,7 +124,7 @@ def _cell(rows: list[TrialRow], folder: str) -> str:
         else:
             label = f"trial {row.n}: {words}"
             marks.append(f'<a class="m {row.outcome}" href="{folder}/{row.n}.html" aria-label="{label}">{sign}</a>')
-    return f'<span class="k">{f"{solved}/{graded}" if graded else "–"}</span> {"".join(marks)}'
+    return f'<span class="k">{f"{solved}/{graded}" if graded else _NONE}</span> {"".join(marks)}'
 
 
 def _share(rows: list[TrialRow]) -> float | None:

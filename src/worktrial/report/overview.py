@@ -6,22 +6,18 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from worktrial.analyse.decision import Decision, broken_controls, caveats, decimals_of
+from worktrial.analyse.decision import broken_controls, caveats, decimals_of
 from worktrial.analyse.habits import KINDS
 from worktrial.analyse.summary import RunSummary, TrialRow
 from worktrial.analyse.words import duration
 from worktrial.formats.base import now
-from worktrial.report import figures
+from worktrial.report import figures, money
 from worktrial.report.charts import difference_bar, log_axis, rate_axis, rate_bar
 from worktrial.report.grid import Grid
 from worktrial.report.landed import Landed
 from worktrial.report.pareto import pareto_chart
+from worktrial.report.reckoning import Reckoning
 from worktrial.report.render import Links, render
-
-COST_NOTE = (
-    "The money of all attempts, failed and retried ones included, divided by the solved trials. "
-    "What is not known is said to be unknown, and never taken for zero."
-)
 
 CERTAINTY = {
     "established": ("Established", "chance alone hardly explains this lead"),
@@ -45,11 +41,11 @@ class Failure:
     rows: list[TrialRow]
 
 
-def index_page(summary: RunSummary, decision: Decision, landed: Landed, *, live: bool = False) -> str:
+def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
     """Return the first page; `live` makes it one that keeps itself up to date while a run goes on."""
-    links = Links()
+    summary, decision, links = found.summary, found.decision, Links()
     agents = [*summary.contenders, *summary.controls]
-    points, by_time = figures.points(summary)
+    points, by_time = figures.points(found)
     habits, times = figures.all_habits(summary), figures.times(summary)
     rows = Grid(summary, landed, links)
     failed = failures(summary)
@@ -68,9 +64,16 @@ def index_page(summary: RunSummary, decision: Decision, landed: Landed, *, live:
         "pareto": pareto_chart(points, "seconds" if by_time else "usd", decision.agent or decision.keep),
         "pareto_points": figures.beaten_by(points),
         "by_time": by_time,
-        "costs": figures.costs(summary),
-        "cost_parts": figures.COST_PARTS,
-        "cost_note": COST_NOTE,
+        "found": found,
+        "tied": figures.tied(found),
+        "costs": money.cost_views(found),
+        "cost_parts": money.counted_parts(found),
+        "uncounted": money.uncounted_parts(found),
+        "fates": money.FATES,
+        "scores": money.score_views(found.scoring) if found.scoring else [],
+        "score_words": money.score_words(found.scoring) if found.scoring else "",
+        "criteria": list(money.CRITERION_NAMES.values()),
+        "routes": money.route_views(found),
         "times": times[0],
         "time_axis": log_axis(times[1], duration),
         "habits": habits,
@@ -80,6 +83,7 @@ def index_page(summary: RunSummary, decision: Decision, landed: Landed, *, live:
         "shows": rows.shows(),
         "controls_hold": bool(summary.controls) and not broken_controls(summary),
         "failures": failed,
+        "missing": figures.missing(summary),
         "caveats": caveats(summary),
         "dates": dates(summary),
         "made_at": now(),
@@ -93,6 +97,8 @@ def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
     caveats, failed = values["caveats"], values["failures"]
     listed = [
         (bool(values["costs"]), "cost", "Cost"),
+        (bool(values["scores"]), "score", "Weighted score"),
+        (bool(values["routes"]), "routes", "Cheap first"),
         (bool(values["times"]), "time", "Time"),
         (bool(values["habits"]), "tools", "Tool use"),
         (bool(values["splits"]), "kinds", "Kinds of task"),

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from markupsafe import Markup
 
 from worktrial.analyse.intervals import Rate
 from worktrial.analyse.words import duration, money, percent
-from worktrial.report.charts import LogAxis
+from worktrial.report.charts import SECONDS, LogAxis
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 9.0, 97.0, 5.0, 87.0
 """Edges of the field, percent."""
@@ -50,16 +51,15 @@ def pareto_chart(points: Sequence[Point], unit: Literal["usd", "seconds"], best:
     placed = [point for point in points if point.amount]
     if len(placed) < 2:
         return None
-    axis = _Axis(placed)
+    axis = _Axis(placed, SECONDS if unit == "seconds" else ())
     front = frontier(placed)
-    edges = Markup("").join(_edge(one, two, axis) for one, two in zip(front, front[1:], strict=False))
+    edges = Markup("").join(_edge(one, two, axis) for one, two in pairwise(front))
     drawn = Markup("").join(_point(point, axis, point in front, point.name == best) for point in placed)
     labels = Markup("").join(_labels(placed, axis, best))
-    words = "; ".join(
-        f"{point.name}: {percent(point.rate.mean)} at {_amount(point.amount, unit)}" for point in placed
-    )
+    words = "; ".join(f"{point.name}: {percent(point.rate.mean)} at {_amount(point.amount, unit)}" for point in placed)
     return Markup(
-        '<svg class="pareto" role="img" aria-label="Solve rate against {what}. {words}">{grid}{edges}{drawn}{labels}</svg>'
+        '<svg class="pareto" role="img" aria-label="Solve rate against {what}. {words}">'
+        "{grid}{edges}{drawn}{labels}</svg>"
     ).format(
         what="cost per completed task" if unit == "usd" else "median time",
         words=words,
@@ -73,8 +73,9 @@ def pareto_chart(points: Sequence[Point], unit: Literal["usd", "seconds"], best:
 class _Axis:
     """Places of rates and amounts, in percent of the drawing."""
 
-    def __init__(self, points: Sequence[Point]) -> None:
-        self._amounts = LogAxis(end for point in points for end in (point.amount, point.low, point.high) if end)
+    def __init__(self, points: Sequence[Point], marks: Sequence[float]) -> None:
+        ends = [end for point in points for end in (point.amount, point.low, point.high) if end]
+        self._amounts = LogAxis(ends, marks)
         rates = [end for point in points for end in (point.rate.low, point.rate.high)]
         # The part of 0 to 100% that is used, in steps of 10.
         self.bottom = max(0.0, math.floor(min(rates) * 10 - 0.2) / 10)
@@ -149,7 +150,9 @@ def _labels(points: Sequence[Point], axis: _Axis, best: str | None) -> list[Mark
         taken.append((x, y))
         left = x > 62
         found.append(
-            Markup('<text class="{kind}" x="{x:.2f}%" y="{y:.2f}%" dx="{dx}" dy="-9" text-anchor="{anchor}">{name}</text>').format(
+            Markup(
+                '<text class="{kind}" x="{x:.2f}%" y="{y:.2f}%" dx="{dx}" dy="-9" text-anchor="{anchor}">{name}</text>'
+            ).format(
                 kind="name best" if point.name == best else "name",
                 x=x,
                 y=y,

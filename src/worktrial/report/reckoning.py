@@ -11,9 +11,10 @@ from worktrial.analyse.columns import Columns
 from worktrial.analyse.cost import CostPerTask, cost_per_task
 from worktrial.analyse.criteria import candidates, resampled_figures
 from worktrial.analyse.decision import Decision, decide
+from worktrial.analyse.multiple import Comparisons, compare_all
 from worktrial.analyse.routing import Route, route
 from worktrial.analyse.score import Scoring, score
-from worktrial.analyse.summary import RunSummary, summarise
+from worktrial.analyse.summary import RunSummary, outcomes, summarise
 from worktrial.analyse.table import collect
 from worktrial.formats.config import Configuration
 from worktrial.store.run import RunDir
@@ -31,6 +32,8 @@ class Reckoning:
     columns: Columns
     costs: Mapping[str, CostPerTask]
     """By contender."""
+    comparisons: Comparisons | None
+    """Of all contenders with each other; None with fewer than two that have a graded trial."""
     scoring: Scoring | None
     """None with fewer than two contenders that have a graded trial."""
     routes: tuple[Route, ...]
@@ -50,11 +53,14 @@ def reckon(run: RunDir, configuration: Configuration) -> Reckoning:
     costs = {name: cost_per_task(columns, name, configuration.rates, reviews) for name in names}
     each = {name: cost.per_completed.usd if cost.per_completed else None for name, cost in costs.items()}
     graded = [agent for agent in summary.contenders if agent.rate]
+    rows = {agent.name: [row for row in summary.rows if row.agent == agent.name] for agent in graded}
+    compared = compare_all({name: outcomes(own, summary.request) for name, own in rows.items()})
     return Reckoning(
         summary,
-        decide(summary, each),
+        decide(summary, each, compared),
         columns,
         costs,
+        compared if len(graded) > 1 else None,
         _score(columns, configuration, reviews) if len(graded) > 1 else None,
         _routes(columns, [agent.name for agent in graded], each, configuration, reviews),
     )
