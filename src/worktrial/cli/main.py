@@ -20,6 +20,7 @@ _COMMANDS = {
     "grade": "Grade the trials of a run again.",
     "gateway": "Pass model requests on, meter and record them, for agents run by hand.",
     "report": "Write a static report of a run.",
+    "view": "Show a run in the browser while it goes on.",
     "demo": "Do all of it in one go, with no key and no model.",
     "agents": "List the agents there are, and install them.",
     "verify-server": "Serve a repository's own checks to any MCP client.",

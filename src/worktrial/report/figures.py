@@ -42,7 +42,7 @@ def points(found: Reckoning) -> tuple[list[Point], bool]:
         cost = found.costs[agent.name].per_completed
         high = cost.high if cost and np.isfinite(cost.high) else None
         low = cost.low if cost and high and cost.low > 0 else None
-        by_cost.append(Point(agent.name, agent.rate, cost and cost.usd, low, high if low else None))
+        by_cost.append(Point(agent.name, agent.rate, cost.usd if cost else None, low, high if low else None))
         by_time.append(Point(agent.name, agent.rate, agent.agent_s_median))
     if sum(bool(point.amount) for point in by_cost) > 1:
         return by_cost, False

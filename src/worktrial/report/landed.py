@@ -39,10 +39,10 @@ class TaskView:
         return TaskFacts(
             self.id,
             language=task.language,
-            kind=work and work.kind,
-            difficulty=work and work.difficulty,
+            kind=work.kind if work else None,
+            difficulty=work.difficulty if work else None,
             lines=work.lines if work else sum(file.added + file.removed for file in self.landed),
-            ai_share=source and source.ai_share,
+            ai_share=source.ai_share if source else None,
             model=source.models[0] if source and source.models else None,
             landed_on=task.landed_at.date(),
         )

@@ -50,7 +50,7 @@ def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
     rows = Grid(summary, landed, links)
     failed = failures(summary)
     verdict, _, reason = decision.headline.partition(": ")
-    values = {
+    values: dict[str, Any] = {
         "summary": summary,
         "decision": decision,
         "verdict": (verdict, reason),
@@ -87,9 +87,8 @@ def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
         "caveats": caveats(summary),
         "dates": dates(summary),
         "made_at": now(),
-        "live": live,
     }
-    return render("index.html", links, **values, contents=_contents(values))
+    return render("index.html", links, live=live, **values, contents=_contents(values))
 
 
 def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:

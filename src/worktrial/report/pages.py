@@ -100,8 +100,8 @@ class Shown:
         return cls(view, {file.path: diff_table(file) for file in view.landed})
 
 
-def task_page(shown: Shown, summary: RunSummary, rows: list[TrialRow]) -> str:
-    """Return the page of a task; `rows` are its trials by all agents."""
+def task_page(shown: Shown, summary: RunSummary, rows: list[TrialRow], *, live: bool = False) -> str:
+    """Return the page of a task; `rows` are its trials by all agents. `live`: see `index_page`."""
     links = Links(1)
     return render(
         "task.html",
@@ -111,6 +111,7 @@ def task_page(shown: Shown, summary: RunSummary, rows: list[TrialRow]) -> str:
         results=_results(rows, summary, links),
         position=_position(summary, shown.view.id),
         share=shown.view.facts().ai_share,
+        live=live,
     )
 
 

@@ -53,6 +53,11 @@ def render(template: str, links: Links, *, live: bool = False, **values: Any) ->
     return found.render(links=links, live=live, script=script, policy=policy, **values)
 
 
+def policy_of(template: str, *, live: bool) -> str:
+    """Return the content security policy of the pages of a template, for a server to send along."""
+    return _script(template, live=live)[1]
+
+
 @cache
 def _script(template: str, *, live: bool) -> tuple[Markup, str]:
     """Return a page's one script and the policy that lets no other run."""

@@ -7,12 +7,14 @@
   said.setAttribute("role", "status");
   $(".top").after(said);
   const say = (text, kind) => { said.textContent = text; said.dataset.is = kind; };
+  let last = null;
   const refresh = async () => {
     const answer = await fetch(location.pathname, { cache: "no-store" });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const old = $("#main"), fresh = $("#main", page);
-    if (!fresh || old.innerHTML === fresh.innerHTML) return;
+    if (!fresh || fresh.innerHTML === last) return;
+    last = fresh.innerHTML;
     // What the reader does just now goes on: an open search, an open step, the place on the page.
     const focus = document.activeElement?.id, typed = document.activeElement?.selectionStart;
     const open = [...old.querySelectorAll("details[open]")].map((one) => one.id || one.parentElement.id).filter(Boolean);
