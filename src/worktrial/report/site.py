@@ -69,12 +69,12 @@ def _task_pages(run: RunDir, summary: RunSummary, landed: Landed) -> Iterator[tu
     for row in summary.rows:
         by_task[row.task].append(row)
     for task in summary.request.tasks:
-        shown, rows = Shown.of(landed.task(task)), by_task[task]
-        yield Path("tasks", f"{task}.html"), task_page(shown, summary, rows)
-        for row in rows:
+        shown = Shown.of(landed.task(task), by_task[task])
+        yield Path("tasks", f"{task}.html"), task_page(shown, summary)
+        for row in shown.rows:
             if row.outcome != "unfinished":
                 folder = run.trial_dir(row.agent, row.task, row.n)
-                yield Path("trials", row.agent, task, f"{row.n}.html"), trial_page(shown, summary, row, rows, folder)
+                yield Path("trials", row.agent, task, f"{row.n}.html"), trial_page(shown, summary, row, folder)
 
 
 def check_names(request: RunRequest) -> None:
@@ -134,6 +134,11 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a page. Its folder is only made when it is missing: to ask for each of thousands takes as long as a page."""
+    data = text.encode("utf-8", "replace")
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8", "replace")
+        try:
+            path.write_bytes(data)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)

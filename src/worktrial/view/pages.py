@@ -84,8 +84,8 @@ class Pages:
         summary = self._reckoned().summary
         if task not in summary.request.tasks:
             return None
-        shown = Shown.of(self._landed.task(task))
-        return task_page(shown, summary, [row for row in summary.rows if row.task == task], live=True)
+        rows = [row for row in summary.rows if row.task == task]
+        return task_page(Shown.of(self._landed.task(task), rows), summary, live=True)
 
     def trial(self, agent: str, task: str, n: str) -> str | None:
         """Return the page of a finished trial; None when the run has no such trial, or not yet."""
@@ -95,7 +95,7 @@ class Pages:
             # Compared with what there is, and never made a path of: an address may hold anything.
             if (row.agent, str(row.n)) == (agent, n) and row.outcome != "unfinished":
                 folder = self._run.trial_dir(row.agent, row.task, row.n)
-                return trial_page(Shown.of(self._landed.task(task)), summary, row, rows, folder)
+                return trial_page(Shown.of(self._landed.task(task), rows), summary, row, folder)
         return None
 
     def _reckoned(self) -> Reckoning:
