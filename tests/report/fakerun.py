@@ -253,12 +253,17 @@ def write_trial(folder: TrialDir, fake: FakeTrial) -> None:
         )
 
 
-def trajectory(*messages: str) -> Trajectory:
-    """Return a trajectory in which the agent says each message, calls the shell and reads what it gave back."""
+def trajectory(*messages: str, failing: int = 0) -> Trajectory:
+    """Return a trajectory in which the agent says each message, calls the shell and reads what it gave back.
+
+    `failing` is the number of the step whose call fails; 0: none.
+    """
     steps = [Step(step_id=1, source="user", message="Please fix the type conversion.")]
     for number, message in enumerate(messages, 2):
         call = ToolCall(tool_call_id=f"c{number}", function_name="shell", arguments={"command": f"grep -n {message}"})
-        result = ObservationResult(source_call_id=call.tool_call_id, content=f"\x1b[32m41\x1b[0m: {message}\nexit 0")
+        result = ObservationResult(
+            source_call_id=call.tool_call_id, content=f"\x1b[32m41\x1b[0m: {message}\nexit {int(number == failing)}"
+        )
         steps.append(
             Step(
                 step_id=number,

@@ -49,7 +49,7 @@ def reckon(run: RunDir, configuration: Configuration) -> Reckoning:
     """Read a run and reckon. Raises `FormatError` naming the file that is torn."""
     summary = summarise(run, CONTROLS)
     columns, reviews = collect(run), read_acceptance(run)
-    names = [agent.name for agent in summary.contenders]
+    names = [agent.name for agent in summary.contenders if agent.name in columns.agents]
     costs = {name: cost_per_task(columns, name, configuration.rates, reviews) for name in names}
     each = {name: cost.per_completed.usd if cost.per_completed else None for name, cost in costs.items()}
     graded = [agent for agent in summary.contenders if agent.rate]

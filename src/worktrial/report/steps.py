@@ -21,6 +21,8 @@ MESSAGE_CHARACTERS = 8000
 TRAJECTORY_CHARACTERS = 600_000
 """Of all a trajectory shows."""
 TRAJECTORY_STEPS = 300
+_SCROLLS = ' tabindex="0"'
+"""What scrolls by itself can be scrolled by keys alone only when it can be reached by them."""
 _CALLS_NAMED = 4
 _FAILED = re.compile(
     r"(?im)^traceback \(most recent call last\)|\bexit(?:ed)?(?: with)?(?: (?:code|status))?[:= ]+[1-9]\d{0,2}\b"
@@ -72,7 +74,7 @@ def trajectory_view(trajectory: Trajectory | None) -> TrajectoryView | None:
 
 def excerpt(text: Excerpt, kind: str = "") -> str:
     """Return a text that may have its middle cut out, as the macro of the same name does."""
-    opening = f'<pre class="text {kind}">\n'
+    opening = f'<pre class="text {kind}"{_SCROLLS if kind == "log" else ""}>\n'
     if not text.cut:
         return f"{opening}{escape(text.head)}</pre>\n"
     return (
