@@ -149,7 +149,8 @@ class View:
 def _page(text: str | None, template: str, *, live: bool = True) -> web.Response:
     if text is None:
         raise web.HTTPNotFound
-    policy = f"{policy_of(template, live=live)}; frame-ancestors 'none'"
+    # Pages that don't refresh are those of a report; what those may take from disk, these need not.
+    policy = f"{policy_of(template, live=live)}; frame-ancestors 'none'".replace(" file:", "")
     body = text.encode("utf-8", "replace")
     headers = {"Content-Security-Policy": policy, "Content-Type": "text/html; charset=utf-8"}
     return web.Response(body=body, headers=headers)
