@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worktrial.analyse.paired import Paired
 
 SMOKE_TEST_TASKS = 20
-"""Below this, 20 tasks with a trial each could only show differences of 32 points: nothing to decide by."""
+"""Below this, 20 tasks with a trial each could only show differences of 35 points: nothing to decide by."""
 
 _SAME_COST = 1.1
 """Ratios of costs closer to 1 than this are the same cost."""
