@@ -25,7 +25,7 @@ _PER_TASK = " per completed task"
 _NARROW = 0.2
 """Intervals narrower than this are told with a decimal."""
 _WORTH_KNOWING = (0.03, 0.05, 0.1)
-_IN_REACH_TASKS = 300
+_IN_REACH_TASKS = 400
 
 Level = Literal[
     "untrustworthy",
