@@ -20,6 +20,7 @@ _COMMANDS = {
     "grade": "Grade the trials of a run again.",
     "gateway": "Pass model requests on, meter and record them, for agents run by hand.",
     "report": "Write a static report of a run.",
+    "view": "Show a run in the browser while it goes on.",
     "compare": "Compare two agents, of one run or of two, task by task.",
     "gate": "Let a run pass, or not, against a baseline: for CI.",
     "export": "Write a run's trials as CSV, SQLite, Parquet or Inspect logs.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import Field
@@ -82,6 +83,8 @@ class AgentConfig(Record):
     input_usd_per_mtok: float | None = None
     """Price that goes before the built-in list; None: use the list. Both prices or neither."""
     output_usd_per_mtok: float | None = None
+    cutoff: date | None = None
+    """Last day of what its model was trained on; None: unknown. Tasks that landed later it cannot have seen."""
     budget_usd: float | None = Field(default=None, ge=0)
     """What all its trials of a run may cost together; its other trials are left then. None: no limit of its own."""
     budget_tokens: int | None = Field(default=None, ge=0)

@@ -19,6 +19,10 @@ from worktrial.report.text import plain
 _CLASSES = {"+": "a", "-": "d", " ": "", "@": "h", "\\": "h"}
 
 
+_SCRIPTS = {"index.html": ("tasks.js",), "trial.html": ("steps.js",)}
+_CONNECT = "connect-src 'self'; "
+
+
 class Links:
     """Addresses within the report, as seen from a page `depth` folders down; pages never know more than this."""
 
@@ -42,9 +46,25 @@ class Links:
         return f"{self.root}trials/{quote(agent, safe='')}/{quote(task, safe='')}/{n}.html"
 
 
-def render(template: str, links: Links, **values: Any) -> str:
-    """Return a page."""
-    return _environment().get_template(template).render(links=links, **values)
+def render(template: str, links: Links, *, live: bool = False, **values: Any) -> str:
+    """Return a page; a `live` one may ask the server it came from for itself again, and nobody else."""
+    script, policy = _script(template, live=live)
+    found = _environment().get_template(template)
+    return found.render(links=links, live=live, script=script, policy=policy, **values)
+
+
+def policy_of(template: str, *, live: bool) -> str:
+    """Return the content security policy of the pages of a template, for a server to send along."""
+    return _script(template, live=live)[1]
+
+
+@cache
+def _script(template: str, *, live: bool) -> tuple[Markup, str]:
+    """Return a page's one script and the policy that lets no other run."""
+    names = ["page.js", *_SCRIPTS.get(template, ()), *(["live.js"] if live else [])]
+    script = "".join(asset(name) for name in names)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return Markup(script), content_policy(digest, live=live)  # noqa: S704  # files of ours
 
 
 def asset(name: str) -> str:
@@ -87,21 +107,20 @@ def _environment() -> Environment:
         "count": words.count,
         "p_value": words.p_value,
         "label": lambda text: text.replace("_", " "),
+        "tally": words.tally,
     }
-    script = asset("report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment.globals |= {"script": Markup(script), "policy": content_policy(digest)}  # noqa: S704  # a file of ours
     return environment
 
 
-def content_policy(script_digest: str) -> str:
-    """Return the content security policy of every page: our style sheets, our one script by its hash, nothing else.
+def content_policy(script_digest: str, *, live: bool = False) -> str:
+    """Return the content security policy of a page: our style sheets, its one script by its hash, nothing else.
 
-    `file:` stands beside 'self' because what 'self' means on pages opened from disk is left to the browser.
+    `file:` stands beside 'self' because what 'self' means on pages opened from disk is left to the browser. A `live`
+    page comes from a server, which it may also ask for more.
     """
     return (
-        "default-src 'none'; style-src 'self' file:; "
-        f"script-src 'sha256-{script_digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'self'{'' if live else ' file:'}; script-src 'sha256-{script_digest}'; "
+        f"{_CONNECT if live else ''}base-uri 'none'; form-action 'none'"
     )
 
 
