@@ -20,8 +20,8 @@ def command(run: Path, out: Path, as_json: bool) -> None:
     A run that is still going on can be reported too; the report says what is missing.
     """
     from worktrial.analyse.summary import agents_json
+    from worktrial.pages.text import plain
     from worktrial.report.site import build
-    from worktrial.report.text import plain
 
     built = build(RunDir.open(run), out)
     talk.print(plain(built.decision.sentence), markup=False)

@@ -8,8 +8,8 @@ from pathlib import Path
 from worktrial.errors import FormatError
 from worktrial.formats.suite import SuiteInfo
 from worktrial.formats.task import Task
-from worktrial.report.diffs import FileDiff, parse
-from worktrial.report.text import Excerpt, shorten
+from worktrial.pages.diffs import FileDiff, parse
+from worktrial.pages.text import Excerpt, shorten
 from worktrial.store.suite import Suite
 
 PROMPT_CHARACTERS = 40_000

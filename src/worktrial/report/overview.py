@@ -11,10 +11,10 @@ from markupsafe import Markup, escape
 from worktrial.analyse.decision import Decision, broken_controls, caveats
 from worktrial.analyse.summary import GRADED, AgentSummary, Outcome, RunSummary, TrialRow, agents_json
 from worktrial.formats.base import now
+from worktrial.pages.text import plain
 from worktrial.report.charts import difference_bar, rate_axis, rate_bar
 from worktrial.report.landed import Landed
 from worktrial.report.render import Links, render
-from worktrial.report.text import plain
 
 MARKS: dict[Outcome, tuple[str, str]] = {
     "solved": ("\N{CHECK MARK}", "solved"),

@@ -12,11 +12,12 @@ from worktrial.analyse.summary import RunSummary, TrialRow
 from worktrial.errors import FormatError
 from worktrial.formats.trajectory import Step, Trajectory
 from worktrial.formats.verdict import Verdict
-from worktrial.report.diffs import FileDiff, parse, sides
+from worktrial.pages.diffs import FileDiff, parse, sides
+from worktrial.pages.render import diff_table
+from worktrial.pages.text import Excerpt, read_excerpt, shorten
 from worktrial.report.landed import TaskView
 from worktrial.report.overview import MARKS, mark
-from worktrial.report.render import Links, diff_table, render
-from worktrial.report.text import Excerpt, read_excerpt, shorten
+from worktrial.report.render import Links, render
 from worktrial.store.run import TrialDir
 
 PATCH_BYTES = 2 * 1024**2

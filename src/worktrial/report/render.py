@@ -1,22 +1,17 @@
-"""Templates: everything is escaped and cleaned, whoever forgets to ask for it, and a missing name is an error."""
+"""Templates of the report, and the addresses within it."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from functools import cache
-from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from jinja2 import Environment
+from markupsafe import Markup
 
-from worktrial.analyse import words
-from worktrial.report.diffs import FileDiff
-from worktrial.report.text import plain
-
-_CLASSES = {"+": "a", "-": "d", " ": "", "@": "h", "\\": "h"}
+from worktrial.pages.render import asset, environment
 
 
 class Links:
@@ -47,51 +42,13 @@ def render(template: str, links: Links, **values: Any) -> str:
     return _environment().get_template(template).render(links=links, **values)
 
 
-def asset(name: str) -> str:
-    """Return the text of a style sheet or script of ours."""
-    return files("worktrial.report").joinpath("assets", name).read_text("utf-8")
-
-
-def diff_table(file: FileDiff) -> Markup:
-    """Return the lines of one file as table rows with line numbers.
-
-    Written by hand for its size: it is most of the report. Numbers are attributes, so that copying takes code alone.
-    """
-    rows = []
-    texts = str(escape("\n".join(line.text for line in file.lines))).split("\n")
-    for line, text in zip(file.lines, texts, strict=False):
-        kind = _CLASSES[line.kind]
-        old = f' data-n="{line.old}"' if line.old is not None else ""
-        new = f' data-n="{line.new}"' if line.new is not None else ""
-        sign = "" if line.kind in "@\\" else line.kind
-        rows.append(f'<tr class="{kind}"><td{old}><td{new}><td>{sign}{text}\n')
-    return Markup("".join(rows))  # noqa: S704  # all but our own tags was escaped above
-
-
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("worktrial.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_clean,
-    )
-    environment.filters |= {
-        "percent": words.percent,
-        "points": words.points,
-        "money": words.money,
-        "duration": words.duration,
-        "amount": words.amount,
-        "count": words.count,
-        "p_value": words.p_value,
-        "label": lambda text: text.replace("_", " "),
-    }
-    script = asset("report.js")
+    made = environment("worktrial.report")
+    script = asset("worktrial.report", "report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment.globals |= {"script": Markup(script), "policy": content_policy(digest)}  # noqa: S704  # a file of ours
-    return environment
+    made.globals |= {"script": Markup(script), "policy": content_policy(digest)}  # noqa: S704  # a file of ours
+    return made
 
 
 def content_policy(script_digest: str) -> str:
@@ -103,8 +60,3 @@ def content_policy(script_digest: str) -> str:
         "default-src 'none'; style-src 'self' file:; "
         f"script-src 'sha256-{script_digest}'; base-uri 'none'; form-action 'none'"
     )
-
-
-def _clean(value: Any) -> Any:
-    """Clean every string a template prints; markup of ours has been through it."""
-    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value

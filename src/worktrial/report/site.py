@@ -16,10 +16,10 @@ from worktrial.analyse.decision import Decision, decide
 from worktrial.analyse.summary import RunSummary, TrialRow, summarise
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.run import RunRequest
+from worktrial.pages.render import style
 from worktrial.report.landed import Landed
 from worktrial.report.overview import index_page, report_json
 from worktrial.report.pages import Shown, task_page, trial_page
-from worktrial.report.render import asset
 from worktrial.store.files import writing
 from worktrial.store.run import RunDir
 
@@ -50,7 +50,7 @@ def build(run: RunDir, out: Path) -> Built:
     decision = decide(summary)
     landed = Landed(Path(request.suite), summary.lock.suite_digest)
     with replacing(out) as folder:
-        _write(folder / "assets" / "report.css", asset("report.css"))
+        _write(folder / "assets" / "report.css", style())
         _write(folder / "index.html", index_page(summary, decision, landed))
         _write(folder / "report.json", json.dumps(report_json(summary, decision, landed), indent=1) + "\n")
         for path, page in _task_pages(run, summary, landed):
