@@ -16,6 +16,7 @@ _COMMANDS = {
     "init": "Write a worktrial.toml for the agents and keys that are here.",
     "mine": "Find candidate tasks in a repository's history.",
     "validate": "Prove candidates by running their tests before and after.",
+    "review": "Let people check the tasks of a suite in a browser.",
     "run": "Let agents attempt the tasks of a suite, and grade them.",
     "grade": "Grade the trials of a run again.",
     "gateway": "Pass model requests on, meter and record them, for agents run by hand.",

@@ -12,6 +12,7 @@ from worktrial.cli.contenders import contender, with_verify
 from worktrial.cli.grade_command import conclude
 from worktrial.cli.output import talk, warn_of
 from worktrial.cli.progress import same_command
+from worktrial.cli.retired import print_retired
 from worktrial.cli.session import Campaign, check_names
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.config import Configuration, RunDefaults
@@ -114,11 +115,17 @@ def _controls(out: RunDir, configs: tuple[AgentConfig, ...], given: Mapping[str,
 
 
 def _without_hollow(suite: Suite, out: RunDir, ids: list[str]) -> list[str]:
-    """Return the tasks that have a test left to decide by, and say which have not."""
+    """Return the tasks that have a test left to decide by and were not retired, and say which are left out."""
     aside = quarantine(suite, out)
     for task in sorted({*aside.tasks}.intersection(ids)):
         talk.print(f"set aside: {task}; all tests that decide it are in quarantine", markup=False, soft_wrap=True)
-    left = [task for task in ids if task not in aside.tasks]
+    retired = print_retired(suite, ids, out.lock().retired if out.exists else None)
+    left = [task for task in ids if task not in aside.tasks and task not in retired]
+    if not left and retired:
+        raise FormatError(
+            f"{suite.path} has no such task that reviewers kept",
+            hint=f"change what they said: worktrial review {suite.path}",
+        )
     if not left:
         raise FormatError(
             f"{suite.path} has no such task that can be decided",

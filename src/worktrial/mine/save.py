@@ -14,6 +14,7 @@ from worktrial.store.suite import Suite
 
 _FILES = frozenset({
     "suite.toml", "candidates.jsonl", "rejections.jsonl", "evidence", "tasks", "environments", "store.git",
+    "reviews.jsonl", "history.jsonl", "retired",
 })  # fmt: skip
 
 
@@ -55,11 +56,13 @@ def save(suite: Suite, repo: Path, mined: Mined) -> None:
 
     Raises `StorageError`.
     """
+    before = suite.info() if (suite.path / "suite.toml").exists() else None
     suite.rejections.replace(mined.rejections)
     suite.candidates.replace(mined.candidates)
     suite.write_info(
         SuiteInfo(
-            name=suite.info().name if (suite.path / "suite.toml").exists() else suite.path.name,
+            name=before.name if before is not None else suite.path.name,
+            version=before.version if before is not None else 1,
             repository=str(repo.absolute()),
             head=mined.head,
             mined_at=now(),

@@ -1,0 +1,18 @@
+"""What reviewers retired is left out, and said to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from worktrial.analyse.reviews import retired_by_reviewers
+from worktrial.cli.output import talk
+from worktrial.store.suite import Suite
+
+
+def print_retired(suite: Suite, ids: Iterable[str], begun: Mapping[str, str] | None = None) -> set[str]:
+    """Return which of `ids` reviewers retired, and say so; `begun` is how it was when a run began, None: as it is."""
+    retired = retired_by_reviewers(suite) if begun is None else begun
+    found = {item: retired[item] for item in ids if item in retired}
+    for item, why in sorted(found.items()):
+        talk.print(f"left out: {item}, {why}", markup=False, soft_wrap=True)
+    return set(found)
