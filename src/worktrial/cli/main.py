@@ -17,6 +17,8 @@ _COMMANDS = {
     "mine": "Find candidate tasks in a repository's history.",
     "validate": "Prove candidates by running their tests before and after.",
     "review": "Let people check the tasks of a suite in a browser.",
+    "refresh": "Bring a suite up to a newer head: a new version of it.",
+    "describe": "Set a suite beside all the work it came from.",
     "run": "Let agents attempt the tasks of a suite, and grade them.",
     "grade": "Grade the trials of a run again.",
     "gateway": "Pass model requests on, meter and record them, for agents run by hand.",

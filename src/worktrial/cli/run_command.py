@@ -19,6 +19,7 @@ from worktrial.formats.config import Configuration, RunDefaults
 from worktrial.formats.run import AgentConfig, RunRequest, TrialLimits
 from worktrial.run.plan import controls_for, quarantine
 from worktrial.sandboxes.select import choose
+from worktrial.store.refresh import Refresh
 from worktrial.store.run import RunDir
 from worktrial.store.suite import Suite
 
@@ -81,6 +82,11 @@ def _request(suite: Suite, out: RunDir, configuration: Configuration, given: Map
     if given["with_verify"]:
         configs = with_verify(configs)
     check_names(configs)
+    if Refresh(suite).plan() is not None:
+        raise FormatError(
+            f"a refresh of {suite.path} is not finished, and its tasks are of two versions",
+            hint=f"finish it first: worktrial refresh {suite.path}",
+        )
     ids = suite.task_ids()
     if unknown := sorted(set(given["tasks"]) - set(ids)):
         raise UsageError(f"the suite has no task {unknown[0]!r}", hint=f"tasks are folders of {suite.path / 'tasks'}")

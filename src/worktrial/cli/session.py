@@ -36,7 +36,7 @@ from worktrial.store.run import RunDir, TrialDir
 from worktrial.store.scratch import scratch_folder
 from worktrial.store.suite import Suite
 
-_REASONS = {
+REASONS = {
     "accepted": "a stable test fails without the change and passes with it",
     "no_fail_to_pass": "no test tells the change from its absence",
     "unstable": "its tests do not do the same every time",
@@ -104,7 +104,7 @@ class Validation:
 
     def print_funnel(self, summary: Summary) -> None:
         """Print how many candidates ended how."""
-        rows = [(reason, count, _REASONS.get(reason, "")) for reason, count in summary.funnel.items()]
+        rows = [(reason, count, REASONS.get(reason, "")) for reason, count in summary.funnel.items()]
         print_funnel("Candidates", rows)
         if any(reason in PASSING for reason in summary.funnel):
             talk.print("Was it the network, or this machine? Then: worktrial validate SUITE --retry-infrastructure")

@@ -24,6 +24,19 @@ class SuiteInfo(Record):
     """Raised by every refresh: runs on two versions are compared on the tasks that are the same in both."""
 
 
+class TaskMark(Record):
+    """What makes a task the same task in two versions of a suite."""
+
+    prompt: str
+    """Hash of what is asked."""
+    deciding: str
+    """Hash over the ids of the tests that decide."""
+    mode: str
+    """How it was put back."""
+    base_tree: str
+    """Git tree it starts from; another one, of a newer head, is no other task."""
+
+
 class Retired(Record):
     """Why a task left the suite, `retired.json` in its folder under `retired/<task>/<version>/`."""
 
@@ -51,20 +64,26 @@ class SuiteChange(Record):
     """Tasks that ask the same as before and are decided by the same tests."""
     changed: tuple[str, ...] = ()
     """Tasks that stayed with another prompt, other deciding tests, or put back in the other way."""
-    undecided: dict[str, str] = Field(default_factory=dict)
-    """Tasks that stayed as they were, of an older head, because this machine or the network failed; with the reason."""
+    as_before: dict[str, str] = Field(default_factory=dict)
+    """Tasks left as they were, of an older head, with the reason: reviewers retired them, or this machine failed."""
     went: dict[str, str] = Field(default_factory=dict)
     """Reasons of the tasks that left, by task."""
 
 
-class TaskMark(Record):
-    """What makes a task the same task in two versions of a suite."""
+class RefreshPlan(Record):
+    """A refresh that was begun, `refresh/plan.json`: what stood before, and what it is to come to."""
 
-    prompt: str
-    """Hash of what is asked."""
-    deciding: str
-    """Hash over the ids of the tests that decide."""
-    mode: str
-    """How it was put back."""
-    base_tree: str
-    """Git tree it starts from; another one, of a newer head, is no other task."""
+    format: Literal["worktrial/refresh@1"] = "worktrial/refresh@1"
+    version: int
+    """That it makes."""
+    old_head: str
+    head: str
+    marks: dict[str, TaskMark]
+    """The tasks before; their folders are kept in `refresh/before/` until it is done."""
+    known: tuple[str, ...]
+    """Ids of the candidates before: all others are new."""
+    limit: int | None = None
+    """Most tasks that may come in; None: all."""
+    keep_on_parent: bool = False
+    """Keep tasks that no longer back out, put back on the tree before their change."""
+    begun_at: Timestamp

@@ -67,16 +67,19 @@ def mine(
     language: Language,
     max_commits: int | None = None,
     since: datetime | None = None,
+    revision: str = "HEAD",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Mined:
     """Read a repository's history and return what it holds.
 
     `prefix` begins the candidates' ids; `max_commits` counts commits of the mainline, merges included (None: all).
-    `progress` is told, in a few words, what is being done. Raises `RepositoryError`.
+    `revision` is the commit to read from. `progress` is told, in a few words, what is being done.
+
+    Raises `RepositoryError`.
     """
     with reading(git) as view, Blobs(view) as blobs:
         progress("reading commits")
-        history = read_history(git, view, max_commits=max_commits, since=since)
+        history = read_history(git, view, max_commits=max_commits, since=since, revision=revision)
         miner = _Miner(view, blobs, history, language)
         progress(f"comparing {len(history.commits)} commits")
         changes = list(miner.select(since))
