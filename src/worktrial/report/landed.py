@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from worktrial.analyse.reviews import NAMES, ByReviewer, latest, tally
 from worktrial.errors import FormatError
 from worktrial.formats.suite import SuiteInfo
 from worktrial.formats.task import Task
@@ -25,6 +26,8 @@ class TaskView:
     task: Task | None = None
     prompt: Excerpt | None = None
     landed: tuple[FileDiff, ...] = ()
+    reviewed: tuple[tuple[str, str], ...] = ()
+    """What reviewers said: label and answers with their counts."""
 
     def class_of(self, test: str) -> str:
         """Return in which class of expected tests `test` is; empty when unknown."""
@@ -57,6 +60,7 @@ class Landed:
         self.problem = ""
         """Why the suite can't be shown, or not relied on; for people, empty when all is well."""
         self._suite: Suite | None = None
+        self._reviews: dict[str, ByReviewer] | None = None
         try:
             suite = Suite.open(path)
             self.info = suite.info()
@@ -82,7 +86,20 @@ class Landed:
             task=self._suite.task(task),
             prompt=shorten(prompt, PROMPT_CHARACTERS),
             landed=tuple(parse(self._suite.patch(task, "solution"))),
+            reviewed=tuple(self.reviewed(task)),
         )
+
+    def reviewed(self, task: str) -> list[tuple[str, str]]:
+        """Return what reviewers said of a task: label, and answers with how many gave each; empty: nothing."""
+        if self._suite is None:
+            return []
+        if self._reviews is None:
+            self._reviews = latest(self._suite)
+        said = tally(self._reviews.get(task, {}))
+        return [
+            (NAMES[label], ", ".join(f"{answer.replace('_', ' ')} {count}" for answer, count in counts.items()))
+            for label, counts in said.items()
+        ]
 
     def title(self, task: str) -> str:
         """Return the first line of a task's prompt; empty when there is none."""
