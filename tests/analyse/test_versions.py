@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tests.report.fakerun import CONTROLS, FakeTrial, agent, make_run, make_suite, simple_tasks
 
@@ -38,7 +39,7 @@ def test_a_task_is_shared_when_prompt_tests_and_way_back_are_the_same(tmp_path: 
     suite = make_suite(tmp_path / "suite", simple_tasks(6))
     one = run_on(suite, tmp_path / "one")
     kept, moved, prompt, tests, mode, gone = suite.task_ids()
-    for name, changes in {
+    changed: dict[str, dict[str, Any]] = {
         moved: {
             "base_tree": "4" * 40,
             "tests": suite.task(moved).tests.model_copy(update={"pass_to_pass": ("t::new",)}),
@@ -46,7 +47,8 @@ def test_a_task_is_shared_when_prompt_tests_and_way_back_are_the_same(tmp_path: 
         tests: {"tests": ExpectedTests(fail_to_pass=("tests/test_core.py::test_other",))},
         mode: {"mode": "parent"},
         prompt: {},
-    }.items():
+    }
+    for name, changes in changed.items():
         asked = "Something else" if name == prompt else suite.prompt(name)
         task = suite.task(name).model_copy(update=changes)
         suite.write_task(task, prompt=asked, solution=b"", tests=b"")

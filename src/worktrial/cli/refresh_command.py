@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,8 @@ def refresh(given: Mapping[str, Any]) -> int:
     settings = Settings(runs=given["runs"], jobs=given["jobs"], timeout_s=given["timeout"], thorough=given["thorough"])
     try:
         _mine(suite, git, plan)
-        change = work.outcome()
-        details: dict[str, str] = {}
-        if change is None:
-            change, details = asyncio.run(_validate(suite, plan, sandbox, settings))
-        work.finish(plan, change, details)
+        change = work.outcome() or asyncio.run(_validate(suite, plan, sandbox, settings))
+        work.finish(plan, change)
     except KeyboardInterrupt:
         talk.print(f"\nStopped. Nothing is lost; go on with:\n  {same_command()}", markup=False, soft_wrap=True)
         return 130
@@ -118,14 +116,12 @@ def _mine(suite: Suite, git: Git, plan: RefreshPlan) -> None:
             progress=status.update,
         )
     candidates = merged(plan, suite.candidates, mined.candidates, git)
-    save(suite, Path(info.repository), type(mined)(mined.head, mined.commits_read, tuple(candidates), mined.rejections))
+    save(suite, Path(info.repository), replace(mined, candidates=tuple(candidates)))
     new = sum(one.id not in plan.known for one in candidates)
     talk.print(f"{plan.old_head[:12]} to {plan.head[:12]}: {new} new candidates", markup=False)
 
 
-async def _validate(
-    suite: Suite, plan: RefreshPlan, sandbox: Sandbox, settings: Settings
-) -> tuple[SuiteChange, dict[str, str]]:
+async def _validate(suite: Suite, plan: RefreshPlan, sandbox: Sandbox, settings: Settings) -> SuiteChange:
     """Validate the tasks on the new head, then new candidates, and return what that comes to."""
     candidates = [one for one in suite.candidates if one.id in plan.marks]
     reviewed_out = {task: why for task, why in retired_by_reviewers(suite).items() if task in plan.marks}

@@ -22,7 +22,6 @@ from worktrial.store.suite import Suite
 REASONS = {
     "no_longer_backs_out": "the change does not come out of the newer head without a trace",
     "not_in_history": "the newer head's history does not have its commit",
-    "not_decided": "its validation on the newer head was not finished",
 }
 """Why a task goes, besides the reasons of validation."""
 
@@ -75,8 +74,8 @@ def merged(plan: RefreshPlan, before: Iterable[Candidate], mined: Iterable[Candi
 
 def sort_out(
     suite: Suite, plan: RefreshPlan, settings: Settings, lost: dict[str, str], reviewed_out: dict[str, str]
-) -> tuple[SuiteChange, dict[str, str]]:
-    """Return what the new version comes to, and more words on the tasks that go.
+) -> SuiteChange:
+    """Return what the new version comes to.
 
     `lost` are those that no longer back out, `reviewed_out` those that reviewers retired, each with the reason.
     """
@@ -98,12 +97,12 @@ def sort_out(
             if not reason:
                 same = mark_of(suite, suite.task(task)).model_copy(update={"base_tree": mark.base_tree}) == mark
                 (stayed if same else changed).append(task)
-            elif reason in PASSING:
+            elif reason in (*PASSING, "not_decided"):
                 as_before[task] = reason
             else:
                 went[task], details[task] = reason, detail
     came = sorted(set(suite.task_ids()) - set(plan.marks))
-    change = SuiteChange(
+    return SuiteChange(
         version=plan.version,
         head=plan.head,
         at=now(),
@@ -112,8 +111,8 @@ def sort_out(
         changed=tuple(changed),
         as_before=as_before,
         went=went,
+        details=details,
     )
-    return change, details
 
 
 def _verdict(

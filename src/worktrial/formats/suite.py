@@ -68,6 +68,8 @@ class SuiteChange(Record):
     """Tasks left as they were, of an older head, with the reason: reviewers retired them, or this machine failed."""
     went: dict[str, str] = Field(default_factory=dict)
     """Reasons of the tasks that left, by task."""
+    details: dict[str, str] = Field(default_factory=dict)
+    """More on why, for people, by task."""
 
 
 class RefreshPlan(Record):

@@ -43,12 +43,12 @@ class Refresh:
         path = self.path / "change.json"
         return read_model(path, SuiteChange, "outcome of the refresh") if path.exists() else None
 
-    def finish(self, plan: RefreshPlan, change: SuiteChange, details: dict[str, str]) -> None:
-        """Put `change` into effect; `details` say more about tasks that went. Raises `StorageError`."""
+    def finish(self, plan: RefreshPlan, change: SuiteChange) -> None:
+        """Put `change` into effect. Raises `StorageError`."""
         write_json(self.path / "change.json", change)
         with writing(self.path):
-            for task, reason in change.went.items():
-                self._retire(task, reason, details.get(task, ""), change)
+            for task in change.went:
+                self._retire(task, change)
             for task in change.as_before:
                 if self.before(task).exists():
                     _remove(self._suite.task_dir(task))
@@ -66,11 +66,16 @@ class Refresh:
             (self.path / "plan.json").unlink()  # first: without it there is no refresh
             shutil.rmtree(self.path)
 
-    def _retire(self, task: str, reason: str, detail: str, change: SuiteChange) -> None:
+    def _retire(self, task: str, change: SuiteChange) -> None:
         kept, target = self.before(task), self._suite.retired_dir(task, change.version)
         if kept.exists():
             retired = Retired(
-                task=task, reason=reason, detail=detail, version=change.version, head=change.head, at=change.at
+                task=task,
+                reason=change.went[task],
+                detail=change.details.get(task, ""),
+                version=change.version,
+                head=change.head,
+                at=change.at,
             )
             write_json(kept / "retired.json", retired)
             target.parent.mkdir(parents=True, exist_ok=True)
