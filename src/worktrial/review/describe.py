@@ -109,6 +109,7 @@ def describe(portrait: Portrait, head_at: datetime) -> Described:
         *(_figures(portrait, figure) for figure in (*_FIGURES, age)),
         *(_categories(portrait, category) for category in _CATEGORIES[3:]),
     ]
+    dimensions.sort(key=lambda one: not one.told)  # stable: what tells nothing apart comes last
     return Described(portrait, dimensions, _gaps(dimensions, len(portrait.tasks)))
 
 
@@ -170,7 +171,8 @@ def _categories(portrait: Portrait, category: _Category) -> Dimension:
 def _figures(portrait: Portrait, figure: _Figure) -> Dimension:
     populations = [[figure.value(one) for one in some] for some in _populations(portrait)]
     counted = [Counter(bisect.bisect_left(figure.ends, value) for value in some) for some in populations]
-    bins = [Bin(name, counted[0][at], counted[1][at], counted[2][at]) for at, name in enumerate(figure.names)]
+    ranges = [(at, name) for at, name in enumerate(figure.names) if any(counts[at] for counts in counted)]
+    bins = [Bin(name, counted[0][at], counted[1][at], counted[2][at]) for at, name in ranges]
     tasks, candidates, everything = populations
     return Dimension(
         figure.key, figure.title, figure.unit, figure.gap, bins, len(tasks),
