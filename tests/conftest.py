@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from tests.e2e.fixtures import (  # noqa: F401
     _cache_of_the_session,
@@ -12,6 +14,9 @@ from tests.e2e.fixtures import (  # noqa: F401
     shell,
     suite,
 )
+
+# The commands under test take twice as long to start where their modules are compiled every time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Here, and not beside it: the attacks import it too, and what is imported already cannot be rewritten.
 pytest.register_assert_rewrite("tests.sandboxes.contract")

@@ -47,7 +47,7 @@ def run(given: Mapping[str, Any]) -> int:
         )
         return 130
     if progress.left:
-        why = "stopped" if campaign.stopped else "the budget is spent"
+        why = "stopped" if campaign.stopped else "a budget is spent"
         talk.print(
             f"{progress.left} trials left ({why}); go on with:\n  {same_command()}", markup=False, soft_wrap=True
         )
@@ -62,6 +62,8 @@ def _settled(given: Mapping[str, Any], defaults: RunDefaults) -> dict[str, Any]:
         "trials": defaults.trials,
         "jobs": defaults.jobs or os.cpu_count() or 1,
         "budget": defaults.budget_usd,
+        "tokens": defaults.budget_tokens,
+        "trial_budget": defaults.trial_budget_usd,
         "timeout": defaults.timeout_s,
         "steps": defaults.steps,
         "sandbox": defaults.sandbox,
@@ -100,7 +102,13 @@ def _request(suite: Suite, out: RunDir, configuration: Configuration, given: Map
         trials=given["trials"],
         tasks=tuple(chosen),
         budget_usd=given["budget"],
-        limits=TrialLimits(timeout_s=given["timeout"], steps=given["steps"]),
+        budget_tokens=given["tokens"],
+        limits=TrialLimits(
+            timeout_s=given["timeout"],
+            steps=given["steps"],
+            cost_usd=given["trial_budget"],
+            tokens=configuration.run.trial_tokens,
+        ),
         gateway=configuration.gateway,
         replay=None if given["replay"] is None else str(RunDir.open(given["replay"]).path),
         sandbox=given["sandbox"],

@@ -141,20 +141,21 @@ class Campaign:
         """Do all trials that are not done. Raises `UsageError` when the request does not fit what is there."""
         # The gateway's web server is not for those who only validate, or called this wrongly.
         from worktrial.agents.real.attempt import Real
-        from worktrial.run.link import gateway_for, spent
+        from worktrial.run.budgets import Budgets
+        from worktrial.run.link import gateway_for
 
         loaded = {config.name: (agents.load(config), config) for config in self._request.everyone()}
         aside = quarantine(self._suite, self._run)
         versions = {name: agent.version for name, (agent, _) in loaded.items() if isinstance(agent, Real)}
         lock = make_lock(self._suite, self._sandbox, aside, versions)
         # What the gateway refuses is refused before anything is written.
-        budget = Budget(self._request.budget_usd)
-        gateway = gateway_for(self._request, budget)
+        budgets = Budgets(self._request)
+        gateway = gateway_for(self._request, budgets)
         resumed = start_or_resume(self._run, self._request, lock)
         note_run(self._run)
         self._note("resumed" if resumed else "started")
         trials = in_order(self._run.trial_dirs())
-        budget.charge(spent(folder for trial in trials for folder in trial.folders()))
+        budgets.charge_past(trials)
         finished = sum(is_finished(trial, retry_infrastructure=retry_infrastructure) for trial in trials)
         if finished:
             talk.print(f"{finished} of {len(trials)} trials are done already", markup=False)
@@ -162,10 +163,11 @@ class Campaign:
         async with contextlib.AsyncExitStack() as stack:
             scratch = stack.enter_context(scratch_folder())
             if gateway is not None:
-                await stack.enter_async_context(gateway.listening(scratch))
+                await stack.enter_async_context(gateway.listening(scratch, port=self._sandbox.tier == "landlock"))
             work = stack.enter_context(working("Running", len(trials), finished))
             limits = self._request.limits
-            attempts = Attempts(self._suite, self._sandbox, scratch / "attempts.git", limits, budget, gateway=gateway)
+            store = scratch / "attempts.git"
+            attempts = Attempts(self._suite, self._sandbox, store, limits, budgets.run, gateway=gateway)
             grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits, aside.tests)
             tasks = {task: self._suite.task(task) for task in self._request.tasks}
             await require_proofs(self._suite, self._sandbox, tasks.values(), scratch / "proofs.git", self._jobs)
@@ -174,14 +176,18 @@ class Campaign:
                 tasks=tasks,
                 attempts=attempts,
                 grade=grader.grade,
-                budget=budget,
+                budgets=budgets,
                 journal=self._run.journal,
                 retry_infrastructure=retry_infrastructure,
             )
             loop.add_signal_handler(signal.SIGINT, self._on_interrupt)
             try:
                 progress = await work_off(
-                    crew, trials, jobs=self._jobs, stop=self._stop, listen=lambda *what: self._show(work, budget, *what)
+                    crew,
+                    trials,
+                    jobs=self._jobs,
+                    stop=self._stop,
+                    listen=lambda *what: self._show(work, budgets.run, *what),
                 )
             finally:
                 loop.remove_signal_handler(signal.SIGINT)

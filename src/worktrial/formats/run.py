@@ -31,6 +31,10 @@ class TrialLimits(Record):
     """Seconds without a call after which what still runs in a workspace is frozen; 0: never."""
     steps: int = 100
     """Model requests a built-in harness may make."""
+    cost_usd: float | None = None
+    """What the models of a trial may cost, enforced by the gateway; None: no limit."""
+    tokens: int | None = None
+    """Input and output together that a trial may use, likewise."""
 
 
 class McpServer(Record):
@@ -79,6 +83,14 @@ class AgentConfig(Record):
     input_usd_per_mtok: float | None = None
     """Price that goes before the built-in list; None: use the list. Both prices or neither."""
     output_usd_per_mtok: float | None = None
+    budget_usd: float | None = Field(default=None, ge=0)
+    """What all its trials of a run may cost together; its other trials are left then. None: no limit of its own."""
+    budget_tokens: int | None = Field(default=None, ge=0)
+    """Input and output of all its trials together, likewise."""
+
+    def without_budget(self) -> AgentConfig:
+        """Return the contender as what it is, whatever may be spent on it."""
+        return self.model_copy(update={"budget_usd": None, "budget_tokens": None})
 
 
 class RunRequest(Record):
@@ -95,6 +107,9 @@ class RunRequest(Record):
     tasks: tuple[str, ...]
     """Ids of the tasks, fixed when the run was made."""
     budget_usd: float | None = None
+    """What all trials may cost together; None: no limit."""
+    budget_tokens: int | None = None
+    """Input and output of all trials together; None: no limit."""
     limits: TrialLimits = Field(default_factory=TrialLimits)
     gateway: GatewayConfig = Field(default_factory=GatewayConfig)
     """The model servers, from `[gateway]`. An agent with a `base_url` has one of its own."""

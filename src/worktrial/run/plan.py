@@ -22,7 +22,7 @@ from worktrial.store.git import Git
 from worktrial.store.run import RunDir, TrialDir
 from worktrial.store.suite import Suite
 
-_MAY_CHANGE = {"budget_usd"}
+_MAY_CHANGE = {"budget_usd", "budget_tokens"}
 """Settings of a run that may differ when it is resumed: they do not change what a trial is."""
 
 
@@ -101,7 +101,7 @@ def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
     changed = [
         name
         for name in RunRequest.model_fields
-        if name not in _MAY_CHANGE and getattr(before, name) != getattr(request, name)
+        if name not in _MAY_CHANGE and _asked(before, name) != _asked(request, name)
     ]
     if changed:
         raise UsageError(
@@ -123,6 +123,11 @@ def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
     if before != request:
         run.create(request, lock_before)
     return True
+
+
+def _asked(request: RunRequest, name: str) -> object:
+    """Return a setting as it is compared: what may be spent on an agent does not change what its trials are."""
+    return [agent.without_budget() for agent in request.agents] if name == "agents" else getattr(request, name)
 
 
 def in_order(trials: Iterable[TrialDir]) -> list[TrialDir]:
