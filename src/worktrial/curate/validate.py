@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -62,17 +62,21 @@ async def validate(
     settings: Settings,
     *,
     limit: int | None = None,
+    only: Collection[str] | None = None,
+    skip: Collection[str] = (),
     retry_infrastructure: bool = False,
     listen: Listener | None = None,
 ) -> Summary:
     """Validate the newest `limit` candidates (None: all) and return the funnel over them.
+
+    `only` are the ids of the candidates it is about (None: all), `skip` of those that are left as they are.
 
     What was decided before with the same inputs is not run again, and neither are single test runs of a candidate that
     was stopped half-way; `retry_infrastructure` decides again what was rejected for a reason in `PASSING`. Raises
     `RepositoryError` when the suite's repository is gone, `StorageError` on a full disk.
     """
     info = suite.info()
-    candidates = list(suite.candidates)[:limit]
+    candidates = chosen(suite, limit, only=only, skip=skip)
     keys = {candidate.id: input_key(candidate, info, settings) for candidate in candidates}
     decisions = {candidate.id: decided(suite, candidate, keys[candidate.id]) for candidate in candidates}
     if retry_infrastructure:
@@ -109,6 +113,14 @@ async def validate(
         quarantined=tuple(sorted(after - before)),
         returned=tuple(sorted(before - after)),
     )
+
+
+def chosen(
+    suite: Suite, limit: int | None, *, only: Collection[str] | None = None, skip: Collection[str] = ()
+) -> list[Candidate]:
+    """Return the candidates a validation is about, newest first."""
+    wanted = [one for one in suite.candidates if only is None or one.id in only][:limit]
+    return [one for one in wanted if one.id not in skip]
 
 
 def _is_open(decision: Decision | None, settings: Settings) -> bool:

@@ -79,17 +79,18 @@ def mine(
     since: datetime | None = None,
     wanted: Wanted | None = None,
     redact: bool = True,
+    revision: str = "HEAD",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Mined:
     """Read a repository's history and return what it holds, with what sessions tell of it where they are `wanted`.
 
     `prefix` begins the candidates' ids; `max_commits` counts commits of the mainline, merges included (None: all).
-    `redact` takes secrets and people out of all of it. `progress` is told, in a few words, what is being done. Raises
-    `RepositoryError`.
+    `redact` takes secrets and people out of all of it. `revision` is the commit to read from. `progress` is told, in a
+    few words, what is being done. Raises `RepositoryError`.
     """
     with reading(git) as view, Blobs(view) as blobs:
         progress("reading commits")
-        history = read_history(git, view, max_commits=max_commits, since=since)
+        history = read_history(git, view, max_commits=max_commits, since=since, revision=revision)
         telling = None
         if wanted is not None:
             landed = [item for item in landed_changes(history) if isinstance(item, Landed)]

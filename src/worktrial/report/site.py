@@ -16,12 +16,12 @@ from worktrial.analyse.summary import RunSummary, TrialRow
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.config import Configuration
 from worktrial.formats.run import RunRequest
+from worktrial.pages.render import style
 from worktrial.report.asjson import report_json
 from worktrial.report.landed import Landed
 from worktrial.report.overview import index_page
 from worktrial.report.pages import Shown, task_page, trial_page
 from worktrial.report.reckoning import reckon
-from worktrial.report.render import asset
 from worktrial.store.files import writing
 from worktrial.store.run import RunDir
 
@@ -57,7 +57,7 @@ def build(run: RunDir, out: Path, configuration: Configuration | None = None) ->
         # The suite's tasks are read for their own pages; the first page takes what it needs of them from there.
         for path, page in _task_pages(run, summary, landed):
             _write(folder / path, page)
-        _write(folder / "assets" / "report.css", asset("report.css"))
+        _write(folder / "assets" / "report.css", style())
         _write(folder / "index.html", index_page(found, landed))
         _write(folder / "report.json", json.dumps(report_json(found, landed), indent=1) + "\n")
     return Built(out / "index.html", summary, found.decision)

@@ -12,7 +12,8 @@ from worktrial.formats.candidate import Candidate, Rejection
 from worktrial.formats.evidence import Decision, EvidenceRecord, LeakProof, TestRun
 from worktrial.formats.ledger import LedgerEntry
 from worktrial.formats.redaction import Redaction
-from worktrial.formats.suite import SuiteInfo
+from worktrial.formats.review import ReviewEntry
+from worktrial.formats.suite import SuiteChange, SuiteInfo
 from worktrial.formats.task import Environment, Task
 from worktrial.store.cache import digest
 from worktrial.store.files import read_model, write_bytes, write_json, write_text, write_toml
@@ -21,6 +22,7 @@ from worktrial.store.journal import Journal
 
 _EVIDENCE: TypeAdapter[EvidenceRecord] = TypeAdapter(EvidenceRecord)
 _LEDGER: TypeAdapter[LedgerEntry] = TypeAdapter(LedgerEntry)
+_REVIEWS: TypeAdapter[ReviewEntry] = TypeAdapter(ReviewEntry)
 
 
 class Suite:
@@ -83,6 +85,22 @@ class Suite:
     def ledger(self) -> Journal[LedgerEntry]:
         """What the expected tests did with the landed solution, run by run."""
         return Journal(self.path / "ledger.jsonl", _LEDGER)
+
+    # -- people and versions --
+
+    @property
+    def reviews(self) -> Journal[ReviewEntry]:
+        """What people said of tasks and candidates, oldest first; several may add to it at the same time."""
+        return Journal(self.path / "reviews.jsonl", _REVIEWS)
+
+    @property
+    def history(self) -> Journal[SuiteChange]:
+        """The suite's versions, oldest first; empty for a suite that was never refreshed."""
+        return Journal(self.path / "history.jsonl", SuiteChange)
+
+    def retired_dir(self, task: str, version: int) -> Path:
+        """Return the folder of a task as it was when version `version` of the suite came without it."""
+        return self.path / "retired" / task / str(version)
 
     # -- tasks --
 

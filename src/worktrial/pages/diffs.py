@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from worktrial.report.text import visible
+from worktrial.pages.text import visible
 
 MAX_LINES = 1500
 """Lines shown of one file; the rest is counted."""

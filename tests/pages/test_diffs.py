@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worktrial.report.diffs import MAX_LINES, MAX_PATCH_LINES, parse, sides
-from worktrial.report.render import diff_table
+from worktrial.pages.diffs import MAX_LINES, MAX_PATCH_LINES, parse, sides
+from worktrial.pages.render import diff_table
 
 FILES: dict[str, tuple[bytes | None, bytes | None]] = {
     "kept.py": (b"one\ntwo\nthree\n", b"one\n-- not a header\n2\nthree\n"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worktrial.report.text import plain, read_excerpt, shorten, visible
+from worktrial.pages.text import plain, read_excerpt, shorten, visible
 
 
 @pytest.mark.parametrize(
