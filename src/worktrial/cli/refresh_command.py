@@ -113,10 +113,13 @@ def _mine(suite: Suite, git: Git, plan: RefreshPlan) -> None:
             language=load("python"),
             max_commits=_MAX_COMMITS,
             revision=plan.head,
+            redact=info.redacted is not False,
             progress=status.update,
         )
     candidates = merged(plan, suite.candidates, mined.candidates, git)
-    save(suite, Path(info.repository), replace(mined, candidates=tuple(candidates)))
+    save(
+        suite, Path(info.repository), replace(mined, candidates=tuple(candidates)), redacted=info.redacted is not False
+    )
     new = sum(one.id not in plan.known for one in candidates)
     talk.print(f"{plan.old_head[:12]} to {plan.head[:12]}: {new} new candidates", markup=False)
 
