@@ -190,10 +190,10 @@ def cost_per_task(columns: Columns, agent: str, rates: Rates, reviews: Reviews |
 def ratio_interval(cost: Floats, completed: Floats) -> tuple[float, float]:
     """Return the 95% interval of sum(cost) / sum(completed) for tasks like these; the upper end may be infinite.
 
-    Both have shape (tasks,). Below `FEW_TASKS` and above `MANY_TASKS` it is Fieller's with t (Fieller 1954, JRSS B 16, 175-185): all r for
-    which a paired t test does not reject that cost - r * completed has mean zero. In between it is the percentile
-    bootstrap by task. In the former two half pseudo-tasks of average cost, one completed and one not, steady what few tasks
-    say of the spread (see `worktrial.analyse.intervals.PSEUDO_TASKS`).
+    Both have shape (tasks,). Below `FEW_TASKS` and above `MANY_TASKS` it is Fieller's with t (Fieller 1954, JRSS B 16,
+    175-185): all r for which a paired t test does not reject that cost - r * completed has mean zero; two half
+    pseudo-tasks of average cost, one completed and one not, steady what few tasks say of the spread (see
+    `worktrial.analyse.intervals.PSEUDO_TASKS`). In between it is the percentile bootstrap by task.
     """
     if len(cost) < 2:
         return 0.0, math.inf
