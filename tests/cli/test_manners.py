@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.workshop import Shell
 
-COMMANDS = ["mine", "validate", "run", "grade", "report", "demo", "doctor"]
+COMMANDS = ["mine", "validate", "run", "grade", "report", "compare", "gate", "export", "demo", "doctor"]
 
 
 def tools(folder: Path, *without: str) -> str:
