@@ -4,7 +4,7 @@ PYTHON ?= $(shell sh tools/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test attacks check bench coverage-of-intervals soak agents-real schema lock system clean
+.PHONY: demo test attacks gate check bench coverage-of-intervals soak agents-real schema lock system clean
 
 demo: $(VENV)/core system
 	$(BIN)/worktrial demo --out demo
@@ -21,6 +21,10 @@ check: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The gate alone: runs that regressed, that did not, and too small to tell, and the templates for CI servers.
+gate: $(VENV)/dev system
+	$(BIN)/pytest tests/e2e/test_gate.py tests/e2e/test_ci_templates.py
 
 # make bench NAME=mine REPO=PATH
 bench: $(VENV)/dev system

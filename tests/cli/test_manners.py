@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 from tests.e2e.workshop import Shell
 
-COMMANDS = ["mine", "validate", "review", "refresh", "describe", "run", "grade", "report", "demo", "doctor"]
+COMMANDS = [
+    *("mine", "validate", "review", "refresh", "describe", "run", "grade", "report", "compare", "gate", "export"),
+    *("demo", "doctor"),
+]
 
 
 def tools(folder: Path, *without: str) -> str:

@@ -52,7 +52,14 @@ def _check(out: Path, *, folder: bool) -> None:
     if out.is_dir() != folder or out.is_symlink():
         what = "a folder" if out.is_dir() else "a file"
         raise UsageError(f"{out} is {what}", hint=f"name another place with --out: a {'folder' if folder else 'file'}")
+    if not folder and out.suffix not in _OURS and not _is_database(out):
+        raise UsageError(f"won't write over {out}", cause="it is no database", hint="name a new file")
     if folder and (other := [path.name for path in out.iterdir() if path.suffix not in _OURS or path.is_dir()]):
         raise UsageError(
             f"won't write over {out}", cause=f"it holds {other[0]}, which is no export", hint="name a new folder"
         )
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16) in (b"SQLite format 3\0", b"")

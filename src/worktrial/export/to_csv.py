@@ -10,7 +10,7 @@ from pathlib import Path
 
 from worktrial.export.tables import TABLES, TRIALS, Attempt, Cell, fit
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a cell begins with that spreadsheets evaluate, the wide forms included (OWASP, "CSV Injection")."""
 
 
@@ -28,10 +28,10 @@ def write(attempts: Iterable[Attempt], out: Path, *, one_file: bool) -> None:
             writers[-1].writerow(name for name, _ in table.columns)
         for attempt in attempts:
             for table, writer in zip(tables, writers, strict=True):
-                writer.writerows([_cell(value) for value in row] for row in table.rows(attempt))
+                writer.writerows([cell(value) for value in row] for row in table.rows(attempt))
 
 
-def _cell(value: Cell) -> str | int | float | None:
+def cell(value: Cell) -> str | int | float | None:
     """Return a cell; a quote before a formula keeps it text. Unknown is an empty cell."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -39,5 +39,5 @@ def _cell(value: Cell) -> str | int | float | None:
         return value.isoformat()
     if isinstance(value, str):
         text = fit(value)
-        return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA) else text
+        return f"'{text}" if text.startswith("\t") or text.lstrip().startswith(_FORMULA) else text
     return value
