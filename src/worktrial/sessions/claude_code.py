@@ -132,10 +132,10 @@ class _Reading:
         value = parsed(_without_original(line), self.building.tally)
         if not value:
             return
-        kind = value.get("type")
+        kind = as_text(value.get("type"))
         if kind == "progress":
             value = as_dict(as_dict(value.get("data")).get("message"))
-            kind = value.get("type")
+            kind = as_text(value.get("type"))
             if kind not in ("user", "assistant"):
                 return
             value["isSidechain"] = True

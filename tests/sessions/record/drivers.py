@@ -63,8 +63,10 @@ class Asking:
 
 def turns(driver: Driver, asked: Asked) -> list[Turn]:
     """Return what the model says to a prompt: one call an answer, and an end."""
+    refused = driver.name == "opencode" and any(getattr(step, "outcome", "") == "rejected" for step in asked.steps)
     called = [Turn(text="", calls=(call,), usage=USED) for step in asked.steps for call in driver.calls(step)]
-    return [*called, Turn(text="All done.", usage=USED)]
+    # opencode ends at a refusal and does not ask the model again.
+    return called if refused else [*called, Turn(text="All done.", usage=USED)]
 
 
 # -- Claude Code --

@@ -58,7 +58,7 @@ class World:
             *(word for name, value in variables.items() for word in ("--setenv", name, value)), *command,
         ]  # fmt: skip
 
-    async def run(self, command: Iterable[str], env: Mapping[str, str], stdin: str = "", timeout_s: float = 180) -> str:
+    async def run(self, command: Iterable[str], env: Mapping[str, str], stdin: str = "", timeout_s: float = 400) -> str:
         """Run a command inside and return what it printed."""
         process = await asyncio.create_subprocess_exec(
             *self.argv(command, env),
