@@ -25,6 +25,7 @@ _MODEL = re.compile(r"(?:Main model|Model|Architect model): (\S+)")
 _EDITOR = re.compile(r"Editor model: (\S+)")
 _VERSION = re.compile(r"Aider v(\S+)")
 _TOKENS = re.compile(r"Tokens: ([\d.,]+[kM]?) sent,(?: .*?,)? ?([\d.,]+[kM]?) received")
+_SKIPPED = re.compile(r"Skipping edits to (.+?)(?: that .*)?")
 _RAN = re.compile(r"Running (.+)")
 _FAILED = re.compile(r"block(?:s)? failed to match|did not conform|Failed to apply|malformed", re.IGNORECASE)
 _ASKS = ("/code ", "/ask ", "/architect ")
@@ -126,6 +127,11 @@ class _Chat:
         if found := _APPLIED.fullmatch(said):
             self._propose()
             self._applied(found[1])
+        elif found := _SKIPPED.fullmatch(said):
+            self._propose()
+            for edit in self._proposed:
+                if edit.path == building.relative(found[1]):
+                    edit.outcome = "rejected"
         elif found := _COMMIT.fullmatch(said):
             self._propose()
             # Before it applies an edit, aider commits what the person had changed: that is no work of the chat.

@@ -100,7 +100,7 @@ class ClaudeCode:
         )
         for line in lines(file, tally):
             reading.line(line)
-        if session := reading.building.session():
+        if session := reading.session():
             yield session
 
 
@@ -121,13 +121,15 @@ class _Reading:
         self._runs: dict[str, Run] = {}
         self._done: set[str] = set()
         self._prompts: set[str] = set()
+        self._used: dict[str, dict[str, Any]] = {}
         self._by_hand = ""
 
     def line(self, line: bytes) -> None:
         if self._idle(line):
-            self.building.tally.torn += cut(line)
+            if cut(line):
+                self.building.tally.torn += 1
             return
-        value = parsed(line, self.building.tally)
+        value = parsed(_without_original(line), self.building.tally)
         if not value:
             return
         kind = value.get("type")
@@ -147,6 +149,12 @@ class _Reading:
             self._queued(value)
         elif kind not in _IDLE:
             self.building.tally.unknown += 1
+
+    def session(self) -> Session | None:
+        """Return what was read; each message tells its usage with each of its blocks, and the last is right."""
+        for key, usage in self._used.items():
+            self.building.used(key, _usage(usage))
+        return self.building.session()
 
     def _idle(self, line: bytes) -> bool:
         """Whether a line need not be decoded."""
@@ -199,7 +207,7 @@ class _Reading:
             self.building.used_model(model)
             if usage := as_dict(message.get("usage")):
                 key = as_text(message.get("id")) or as_text(value.get("requestId")) or as_text(value.get("uuid"))
-                self.building.used(key, _usage(usage))
+                self._used[key] = usage
         at = as_time(value.get("timestamp"))
         for block in map(as_dict, as_list(message.get("content"))):
             key = as_text(block.get("id"))
@@ -298,6 +306,16 @@ class _Reading:
             self.building.printed(Run(self._by_hand), found[1], at)
 
 
+def _without_original(line: bytes) -> bytes:
+    """Return a line without the text that the file had before an edit, often most of it: nobody asks for it.
+
+    Within a text quotes are escaped, so what is looked for cannot be part of one.
+    """
+    start = line.find(b'"originalFile":"')
+    end = line.find(b'","structuredPatch":', start) if start >= 0 else -1
+    return line if end < 0 else line[: start + 16] + line[end:]
+
+
 def _texts(blocks: Iterable[object]) -> Iterator[str]:
     for block in map(as_dict, blocks):
         if block.get("type") == "text" and (text := as_text(block.get("text"))):
@@ -333,7 +351,7 @@ def _rewritten(given: dict[str, Any], told: dict[str, Any]) -> bool:
     for proposed, written in (("new_string", "newString"), ("content", "content")):
         one, other = given.get(proposed), told.get(written)
         if isinstance(one, str) and isinstance(other, str):
-            return tidy(one) != tidy(other)
+            return one != other and tidy(one) != tidy(other)
     return False
 
 

@@ -7,7 +7,6 @@ tell of a commit.
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -38,6 +37,8 @@ _HEAD = re.compile(
     rb'\{\s*(?:"type"\s*:\s*"(\w+)")?'
 )
 _CALL_ID = re.compile(rb'"call_id"\s*:\s*"([^"\\]{1,200})"')
+_BY_MODEL = re.compile(rb'"role"\s*:\s*"assistant"')
+_TOTAL = re.compile(rb'"total_token_usage"\s*:\s*(\{[^{}]*\})')
 _CWD = re.compile(rb'"cwd"\s*:\s*("(?:[^"\\]|\\.)*")')
 _PEEK = 64 * 1024
 _IDLE_LINES = frozenset({b"compacted", b"world_state"})
@@ -114,11 +115,13 @@ class _Reading:
         self._runs: dict[str, Run] = {}
         self._requests = 0
         self._metered = False
+        self._total = 0
         self._subagent = False
 
     def line(self, line: bytes) -> None:
         if (head := _HEAD.match(line)) and self._idle(head[1], head[2], line):
-            self.building.tally.torn += cut(line)
+            if cut(line):
+                self.building.tally.torn += 1
             return
         value = parsed(line, self.building.tally)
         if not value:
@@ -154,12 +157,28 @@ class _Reading:
                 found = _CALL_ID.search(line)
                 key = found[1].decode("utf-8", "replace") if found else ""
                 return key not in self._edits and not self._output_wanted(key, line)
+            if inner == b"message" and _BY_MODEL.search(line, 0, 400):
+                self.building.used_model(self.building.model)
+                return True
             return inner in _IDLE_ITEMS
+        if kind == b"event_msg" and inner == b"token_count":
+            self._counted(line)
+            return True
         if kind == b"event_msg" and inner == b"exec_command_end":
             return True  # the item with its output says the same
         if kind == b"event_msg" and inner == b"item_completed":
             return not any(name in line for name in (b'"UserMessage"', b'"FileChange"'))
         return kind == b"event_msg" and inner in _IDLE_EVENTS
+
+    def _counted(self, line: bytes) -> None:
+        """Take the sum that is told after each answer; one that is less than before begins anew."""
+        if self._metered or (found := _TOTAL.search(line)) is None:
+            return
+        usage = _usage(parsed(found[1], Tally()))
+        if (usage.input_tokens or 0) < self._total:
+            self._requests += 1
+        self._total = usage.input_tokens or 0
+        self.building.used(f"#{self._requests}", usage)
 
     def _output_wanted(self, key: str, line: bytes) -> bool:
         run = self._runs.get(key)
@@ -202,8 +221,6 @@ class _Reading:
     def _item(self, item: dict[str, Any], at: Any) -> None:
         kind = as_text(item.get("type"))
         if kind == "message":
-            if item.get("role") == "assistant":
-                self.building.used_model(self.building.model)
             # Only items that say of themselves that the user wrote them: others hold what the program put in.
             if item.get("role") == "user" and as_dict(item.get("provenance")).get("type") == "user":
                 self._asked(joined(item.get("content")), at)
@@ -271,11 +288,6 @@ class _Reading:
             ok = event.get("success") is True
             outcome = _OUTCOMES.get(as_text(event.get("status")), "accepted" if ok else "failed")
             self._applied(as_text(event.get("call_id")), event, outcome, at)
-        elif kind == "token_count":
-            last = as_dict(as_dict(event.get("info")).get("last_token_usage"))
-            if last and not self._metered:
-                total = json.dumps(as_dict(event.get("info")).get("total_token_usage"), sort_keys=True)
-                self.building.used(total, _usage(last))
         elif kind.encode() not in _IDLE_EVENTS:
             self.building.tally.unknown += 1
 

@@ -33,6 +33,7 @@ from worktrial.sessions.reading import (
 
 _INJECTED = ("<session_context>", "This is the Gemini CLI.", "<state_snapshot>", "<hook_context>", "System: ")
 _REFERENCED = "--- Content from referenced files ---"
+_WRAPPED = re.compile(r"<untrusted_context>\n(?:Output: )?(.*?)(?:\n</untrusted_context>\s*)?", re.DOTALL)
 _EXIT = re.compile(r"^(?:Exit Code|Exit code): (-?\d{1,4})$", re.MULTILINE)
 _IDLE = frozenset({"info", "error", "warning", "about", "quit", "compression", "help", "stats"})
 
@@ -103,7 +104,8 @@ def _values(file: IO[bytes], tally: Tally) -> Iterator[dict[str, Any]]:
 
 
 def _take(value: dict[str, Any], head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> None:
-    if "$set" in value:
+    alone = "$set" not in value
+    if not alone:
         value = as_dict(value["$set"])
     elif "$rewindTo" in value:
         known = list(messages)
@@ -115,7 +117,9 @@ def _take(value: dict[str, Any], head: dict[str, Any], messages: dict[str, dict[
         value = {"messages": [value]}
     for message in map(as_dict, as_list(value.pop("messages", None))):
         key = as_text(message.get("id")) or f"#{len(messages)}"
-        messages[key] = _slim(message)
+        # When a chat is resumed, what was said is set anew without its tool calls and with ids of others.
+        if alone or key not in messages or message.get("toolCalls"):
+            messages[key] = _slim(message)
     head.update(value)
 
 
@@ -180,6 +184,8 @@ def came_of(building: Building, made: list[Edit] | Run | None, call: dict[str, A
     """Give edits their outcome and commands their exit code; `call` has `status`, `display` and `output`."""
     status, text, display = as_text(call.get("status")), as_text(call.get("output")), as_dict(call.get("display"))
     if isinstance(made, Run):
+        wrapped = _WRAPPED.fullmatch(text)
+        text = wrapped[1] if wrapped else text.removeprefix("Output: ")
         found = _EXIT.search(text)
         made.exit_code = int(found[1]) if found else 0 if status == "success" else None
         building.printed(made, text, at)

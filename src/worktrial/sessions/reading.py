@@ -60,7 +60,7 @@ def _readline(file: IO[bytes], tally: Tally, longest: int) -> bytes:
 def parsed(raw: bytes | str, tally: Tally) -> dict[str, Any]:
     """Return the JSON object that a line holds; an empty one, and one more torn, when it holds none."""
     try:
-        value = json.loads(raw)
+        value = json.loads(raw if isinstance(raw, str) else raw.decode("utf-8"))
     except (ValueError, RecursionError, MemoryError):
         tally.torn += 1
         return {}
@@ -99,11 +99,14 @@ def as_count(value: object) -> int | None:
 
 def as_time(value: object) -> datetime | None:
     """Return the moment of an ISO 8601 text or of a number of seconds or milliseconds since 1970."""
-    with contextlib.suppress(ValueError, OverflowError, OSError):
+    try:
         if isinstance(value, str):
-            return datetime.fromisoformat(value).astimezone(UTC)
+            moment = datetime.fromisoformat(value)
+            return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
     return None
 
 
