@@ -11,7 +11,11 @@ from tests.mine.building import Repository
 
 from worktrial.formats.session import CommandRun, FileEdit, Session, SessionCommit, Turn
 from worktrial.languages import load
+from worktrial.mine.asked import Asking
 from worktrial.mine.candidates import mine
+from worktrial.mine.history import read_history, reading
+from worktrial.mine.landed import Landed, landed_changes
+from worktrial.mine.linking import Linked, link
 from worktrial.mine.told import Telling, Wanted
 from worktrial.store.git import open_repository
 
@@ -52,6 +56,16 @@ def session(name: str, turns: Sequence[Turn], **more: Any) -> Session:
 def command(text: str) -> CommandRun:
     """Return a command that an agent ran."""
     return CommandRun(text=text, exit_code=0)
+
+
+def linking(path: Path, *sessions: Session) -> tuple[Linked, Asking]:
+    """Link sessions to what landed in a repository."""
+    git = open_repository(path)
+    with reading(git) as view:
+        history = read_history(git, view, max_commits=None, since=None)
+        changes = [item for item in landed_changes(history) if isinstance(item, Landed)]
+        linked = link(git, view, sessions, changes)
+    return linked, Asking(linked)
 
 
 def told(path: Path, *sessions: Session, **more: Any) -> Telling:

@@ -76,6 +76,9 @@ class Asking:
             return Reason("no_typed_prompt")
         if len(prompts) > MOST_PROMPTS:
             return Reason("long_conversation", f"{len(prompts)} prompts, more than {MOST_PROMPTS}")
+        torn = any(self._linked.sessions[tie.session].torn for tie in chosen)
+        if torn and not any(tie.shared.lines for tie in chosen):
+            return Reason("log_lacking")
         common = max((tie.shared for tie in chosen), key=lambda one: one.of)
         if common.of and common.lines and sum(tie.shared.lines for tie in chosen) < LEAST_ASKED * common.of:
             return Reason("partly_asked", f"{sum(tie.shared.lines for tie in chosen)} of {common.of} lines")

@@ -42,6 +42,7 @@ REASONS = {
     "no_session": "no session is known that made it",
     "weak_link": "a session may have made it, but not surely",
     "partly_asked": "the sessions known to have made it wrote little of it",
+    "log_lacking": "parts of its session's log are lacking, and none of its lines are in the rest",
     "long_conversation": "more prompts than anybody would give again",
     "no_typed_prompt": "its session has no prompt that a person typed for it",
     "template": "a command, form or hand-over that a program wrote, and no one's own words",
@@ -60,6 +61,12 @@ MIN_LETTERS = 3
 
 _VENDORED = re.compile(
     r"(?:^|/)(?:_?vendor(?:ed)?|third[_-]?party|3rd[_-]?party|_?extern|externals|node_modules|site-packages)/",
+    re.IGNORECASE,
+)
+_OURS = (".py", ".pyi")
+_CODE = re.compile(
+    r"\.(?:[cm]?[jt]sx?|go|rs|java|kts?|swift|c|cc|cpp|cxx|h|hpp|cs|rb|php|scala|exs?|erl|hs|ml|vue|svelte|zig|lua|dart|r"
+    r"|jl|clj|m|mm|pl|sh)$",
     re.IGNORECASE,
 )
 _GENERATED = re.compile(
@@ -110,6 +117,8 @@ def _of_paths(touched: Sequence[Touched], roles: Sequence[Role]) -> Iterator[Rea
         yield Reason("submodule_only")
     if any(not _utf8(item.path) for item in touched):
         yield Reason("undecodable_path")
+    if not any(item.path.endswith(_OURS) for item in touched) and any(_CODE.search(item.path) for item in touched):
+        yield Reason("other_language")
     if "source" not in roles or "test" not in roles:
         yield Reason(_without_one([item.path for item in touched], set(roles)))
     source = [item.path for item, role in zip(touched, roles, strict=True) if role == "source"]
@@ -119,7 +128,7 @@ def _of_paths(touched: Sequence[Touched], roles: Sequence[Role]) -> Iterator[Rea
     if all(_GENERATED.search(path) for path in own):
         yield Reason("generated")
     tests = [item.path for item, role in zip(touched, roles, strict=True) if role == "test"]
-    if not any(path.endswith((".py", ".pyi")) for path in own + tests):
+    if not any(path.endswith(_OURS) for path in own + tests):
         yield Reason("other_language")
     kept = sum(role == "source" and item.new is not None for item, role in zip(touched, roles, strict=True))
     if kept > MAX_SOURCE_FILES:

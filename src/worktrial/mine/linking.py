@@ -15,6 +15,7 @@ from pathlib import PurePath
 
 from worktrial.formats.provenance import Link, LinkReason
 from worktrial.formats.session import Session
+from worktrial.mine.asking import judge_prompt
 from worktrial.mine.changes import Missing, edits
 from worktrial.mine.following import Follower
 from worktrial.mine.joining import Joined, Records, by_author, joined
@@ -111,6 +112,12 @@ def link(
     linked.joins = joined(view, sessions, commits, records)
     _Linker(git, view, changes, linked).run(progress)
     return linked
+
+
+def _by_program(prompt: str) -> bool:
+    """Tell whether a prompt was written by a program: a test of the agents themselves, a hand-over, a command."""
+    reason = judge_prompt(prompt, "prompt")
+    return reason is not None and reason.name == "template"
 
 
 class _Linker:
@@ -226,6 +233,8 @@ class _Linker:
             return _UNLIKELY, "the session began later"
         if common.of < LEAST_LINES or common.share >= LEAST_SHARE:
             return 1.0, ""
+        if not common.lines and all(_by_program(prompt) for prompt in one.prompts()):
+            return _UNLIKELY, "nobody typed its prompts"
         if one.torn:
             return _UNSEEN, "parts of the log are lacking"
         if not common.lines:
