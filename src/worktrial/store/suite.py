@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from worktrial.errors import FormatError
 from worktrial.formats.candidate import Candidate, Rejection
+from worktrial.formats.classification import Classification
 from worktrial.formats.evidence import Decision, EvidenceRecord, LeakProof, TestRun
 from worktrial.formats.ledger import LedgerEntry
 from worktrial.formats.redaction import Redaction
@@ -64,6 +65,11 @@ class Suite:
     def redactions(self) -> Journal[Redaction]:
         """What was replaced by placeholders in candidates and rejections, without its values."""
         return Journal(self.path / "redactions.jsonl", Redaction)
+
+    @property
+    def classification(self) -> Journal[Classification]:
+        """What rules and a model say of the candidates' prompts, in the order it was asked."""
+        return Journal(self.path / "classification.jsonl", Classification)
 
     # -- evidence --
 
