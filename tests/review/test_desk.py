@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,22 +94,24 @@ def test_labels_of_an_item_that_has_changed_since_are_asked_for_again(desk: Desk
     assert item not in other(desk, "ann").mine()
 
 
-def _write(path: Path, name: str) -> None:
-    suite = Suite(path)
-    desk = Desk(suite, name, sample(suite, None, 0, rejected=True))
-    for at in range(25):
-        desk.save(desk.ids[at % len(desk.ids)], {"kind": "bug_fix", "note": f"{name} {at} " + "x" * 6000})
+WRITER = """
+import sys
+from pathlib import Path
+from worktrial.review.desk import Desk
+from worktrial.review.sample import sample
+from worktrial.store.suite import Suite
+suite, name = Suite(Path(sys.argv[1])), sys.argv[2]
+desk = Desk(suite, name, sample(suite, None, 0, rejected=True))
+for at in range(25):
+    desk.save(desk.ids[at % len(desk.ids)], {"kind": "bug_fix", "note": f"{name} {at} " + "x" * 6000})
+"""
 
 
 def test_reviewers_at_the_same_time_and_a_torn_line_lose_nothing(desk: Desk) -> None:
     suite = desk.suite
     suite.reviews.path.write_bytes(b'{"record":"review","item":"torn')
-    context = multiprocessing.get_context("fork")
-    crew = [context.Process(target=_write, args=(suite.path, name)) for name in ("ann", "ben", "cy")]
-    for one in crew:
-        one.start()
-    for one in crew:
-        one.join(60)
+    crew = [subprocess.Popen([sys.executable, "-c", WRITER, suite.path, name]) for name in ("ann", "ben", "cy")]
+    assert [one.wait(120) for one in crew] == [0, 0, 0]
     notes = [entry.note.split(" x")[0] for entry in suite.reviews if isinstance(entry, Review)]
     assert sorted(notes) == sorted(f"{name} {at}" for name in ("ann", "ben", "cy") for at in range(25))
 
