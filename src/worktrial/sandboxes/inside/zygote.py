@@ -66,7 +66,7 @@ def _load(modules: list[str]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # for good: a job that collects looks through its own objects, and leaves the pages of ours shared
 
 
 def _become_worker(answers: int) -> dict[str, Any]:
@@ -166,7 +166,6 @@ def run(job: dict[str, Any]) -> None:
     sys.argv[:] = job["script"]
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[:] = job["argv"]
-    gc.unfreeze()
     gc.enable()
     _execute(job["script"][0])
 
