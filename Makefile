@@ -4,7 +4,7 @@ PYTHON ?= $(shell sh tools/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test attacks gate check bench soak agents-real schema lock system clean
+.PHONY: demo test attacks gate check bench coverage-of-intervals soak agents-real schema lock system clean
 
 demo: $(VENV)/core system
 	$(BIN)/worktrial demo --out demo
@@ -29,6 +29,10 @@ gate: $(VENV)/dev system
 # make bench NAME=mine REPO=PATH
 bench: $(VENV)/dev system
 	@$(BIN)/python -m benchmarks.$(NAME) $(if $(REPO),--repo $(REPO))
+
+# How often the 95% intervals hold the truth: exact where it can be reckoned, else simulated. Some minutes.
+coverage-of-intervals: $(VENV)/dev
+	@$(BIN)/python -m benchmarks.coverage_of_intervals
 
 # Hundreds of sandboxes in standby at once, ten thousand in a row: what do they leave? And all of the contract with
 # podman. About an hour.

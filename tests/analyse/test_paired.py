@@ -16,6 +16,7 @@ from worktrial.analyse.paired import (
     compare,
     detectable_difference,
     difference_interval,
+    mcnemar_p,
     sign_flip_p,
 )
 
@@ -38,6 +39,29 @@ def test_one_trial_per_task_gives_mcnemars_exact_test(better: int, worse: int) -
     differences = np.array([1.0] * better + [-1.0] * worse + [0.0] * 5)
     expected = mcnemar([[3, better], [worse, 2]], exact=True).pvalue
     assert sign_flip_p(differences) == pytest.approx(min(1.0, float(expected)))
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_mcnemars_test_is_exact_however_many_tasks_differ(better: int, worse: int) -> None:
+    expected = stats.binomtest(better, better + worse).pvalue if better + worse else 1.0
+    assert mcnemar_p(better, worse) == pytest.approx(expected, abs=1e-9)
+    differences = np.repeat([1.0, -1.0, 0.0], [better, worse, 3])
+    assert sign_flip_p(differences) == mcnemar_p(better, worse)
+
+
+def test_so_many_unlike_differences_that_the_normal_limit_stands_in_agree_with_the_t_test() -> None:
+    differences = np.random.default_rng(6).normal(0.01, 0.4, 3000)
+    assert sign_flip_p(differences) == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, rel=0.02)
+
+
+def test_tasks_that_share_a_group_are_flipped_together() -> None:
+    differences = np.random.default_rng(7).integers(-3, 4, 12) / 3
+    groups = np.repeat(np.arange(4), 3)
+    assert sign_flip_p(differences, groups=groups) == pytest.approx(sign_flip_p(differences.reshape(4, 3).sum(axis=1)))
+    alone = compare(differences[:, None], np.zeros((12, 1)), np.arange(12))
+    assert alone is not None
+    assert alone.p == sign_flip_p(differences)
+    assert (alone.low, alone.high) == pytest.approx(difference_interval(differences))
 
 
 def test_many_tasks_agree_with_scipys_permutation_test() -> None:

@@ -24,6 +24,8 @@ class Endpoint:
     socket: Path
     path: str
     """What the base URL ends with, `/run/…`: by it the gateway tells trials apart."""
+    port: int | None
+    """Of 127.0.0.1, where the gateway listens too for sandboxes that have no unix sockets; None: it does not."""
     metered: Callable[[], Metered]
     """Return what was asked so far."""
     token: str = "sk-worktrial"  # noqa: S105 - stands where a key would; the real ones are in the gateway alone
@@ -48,6 +50,7 @@ class Attempt:
     trial: str
     """`agent/task/n`: for records, never shown to the agent."""
     prompt: str
+    """What is asked; of several prompts the first, or all in one for agents that take no further ones."""
     workspace: Workspace
     env: Mapping[str, str]
     """Variables that put the task's environment in reach (PATH and the like) of commands run in the workspace."""
@@ -61,6 +64,8 @@ class Attempt:
     """The project's own tests, diagnostics, lint, format and build."""
     solution: Callable[[], bytes]
     """The landed change as a patch. Only the oracle calls it."""
+    then: tuple[str, ...] = ()
+    """What is asked next, each time the agent says that it is done. Empty for agents that are not `converses`."""
     gateway: Gateway | None = None
     """None: agents that need one end as *infrastructure*."""
 

@@ -13,13 +13,12 @@ from worktrial.analyse.acceptance import Reviews
 from worktrial.analyse.bootstrap import percentile_interval, resampled_sums
 from worktrial.analyse.columns import INFRASTRUCTURE, SOLVED, SOURCES, UNFINISHED, Columns, task_order
 from worktrial.analyse.intervals import PSEUDO_TASKS, t_quantile
+from worktrial.analyse.means import FEW_TASKS, MANY_TASKS
 from worktrial.formats.config import Rates
 
 Floats = NDArray[np.float64]
 PartName = Literal["model", "sandbox", "ci", "review"]
 PARTS: tuple[PartName, ...] = ("model", "sandbox", "ci", "review")
-FEW_TASKS = 50
-"""Below so many the interval is by t on task means, from there on by bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -191,14 +190,14 @@ def cost_per_task(columns: Columns, agent: str, rates: Rates, reviews: Reviews |
 def ratio_interval(cost: Floats, completed: Floats) -> tuple[float, float]:
     """Return the 95% interval of sum(cost) / sum(completed) for tasks like these; the upper end may be infinite.
 
-    Both have shape (tasks,). Below `FEW_TASKS` it is Fieller's with t (Fieller 1954, JRSS B 16, 175-185): all r for
-    which a paired t test does not reject that cost - r * completed has mean zero. From there on it is the percentile
-    bootstrap by task. In both, two half pseudo-tasks of average cost, one completed and one not, steady what few tasks
-    say of the spread (see `worktrial.analyse.intervals.PSEUDO_TASKS`).
+    Both have shape (tasks,). Below `FEW_TASKS` and above `MANY_TASKS` it is Fieller's with t (Fieller 1954, JRSS B 16,
+    175-185): all r for which a paired t test does not reject that cost - r * completed has mean zero; two half
+    pseudo-tasks of average cost, one completed and one not, steady what few tasks say of the spread (see
+    `worktrial.analyse.intervals.PSEUDO_TASKS`). In between it is the percentile bootstrap by task.
     """
     if len(cost) < 2:
         return 0.0, math.inf
-    if len(cost) < FEW_TASKS:
+    if not FEW_TASKS <= len(cost) <= MANY_TASKS:
         return _fieller(cost, completed)
     order = np.lexsort((completed, cost))  # so that the order of tasks changes nothing
     sums = resampled_sums(np.column_stack([cost, completed])[order])

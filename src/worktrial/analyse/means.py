@@ -41,8 +41,8 @@ def mean_interval(
 
     Two half pseudo-tasks, one at either bound, steady it (see `worktrial.analyse.intervals.PSEUDO_TASKS`). Below
     `FEW_TASKS` and above `MANY_TASKS` it is by Student's t, in between by the percentile bootstrap (Efron and
-    Tibshirani 1993, chapter 13); with `groups` always by t on the clusters, one degree of freedom less than there
-    are. Fewer than two tasks or groups say nothing: the result is `bounds`.
+    Tibshirani 1993, chapter 13); with `groups` always by t on the clusters (see `steadied`). Fewer than two tasks or
+    groups say nothing: the result is `bounds`.
     """
     low, high = bounds
     if len(values) < 2 or (groups is not None and len(np.unique(groups)) < 2):
@@ -56,12 +56,19 @@ def mean_interval(
 
 
 def steadied(values: Floats, bounds: tuple[float, float], groups: Groups | None = None) -> tuple[float, float, float]:
-    """Return mean, standard error and degrees of freedom with half a pseudo-task added at either bound."""
-    tasks = len(values) + 2 * PSEUDO_TASKS
-    mean = (float(np.sum(values)) + PSEUDO_TASKS * sum(bounds)) / tasks
+    """Return mean, standard error and degrees of freedom with half a pseudo-task added at either bound.
+
+    With `groups` half a pseudo-group of usual size is added, and groups of unlike size count for fewer than they are:
+    (sum of sizes)² / sum of sizes² of them (Kish 1965, section 8.2; Carter, Schnepel and Steigerwald 2017, Review of
+    Economics and Statistics 99, 698-709).
+    """
+    sizes = np.ones(len(values)) if groups is None else _by_group(np.ones(len(values)), groups)
+    size = float(sizes @ sizes / sizes.sum())
+    tasks = len(values) + 2 * PSEUDO_TASKS * size
+    mean = (float(np.sum(values)) + PSEUDO_TASKS * size * sum(bounds)) / tasks
     deviations = _by_group(values - mean, groups)
-    squares = float(deviations @ deviations) + PSEUDO_TASKS * sum((bound - mean) ** 2 for bound in bounds)
-    count = len(deviations) + 2 * PSEUDO_TASKS
+    squares = float(deviations @ deviations) + PSEUDO_TASKS * size**2 * sum((bound - mean) ** 2 for bound in bounds)
+    count = len(values) / size + 2 * PSEUDO_TASKS
     return mean, math.sqrt(count / (count - 1) * squares) / tasks, count - 1
 
 

@@ -122,8 +122,11 @@ def difference_interval(differences: NDArray[np.float64], groups: Groups | None 
 def detectable_difference(differences: NDArray[np.float64], groups: Groups | None = None) -> float:
     """Return the true difference that a paired test on as many tasks shows with 80% power, at most 1.
 
-    delta = (t_{1-alpha/2} + t_{1-beta}) times the standard error of the mean difference as observed: it holds both
-    the spread between tasks and that of the trials of one task.
+    delta = (t_{1-alpha/2} + t_{1-beta}) times the standard error of the mean difference as observed, which holds both
+    the spread between tasks and that of the trials of one task, and what the exact test loses by counting in whole
+    trials (see `worktrial.analyse.power.detectable_difference`).
     """
     _, error, degrees = steadied(differences, (-1.0, 1.0), groups)
-    return min(1.0, (t_quantile(1 - ALPHA / 2, degrees) + t_quantile(POWER, degrees)) * error)
+    sizes = np.abs(differences[np.abs(differences) > 1e-12])
+    step = float(sizes.min(initial=1.0)) / len(differences)
+    return min(1.0, (t_quantile(1 - ALPHA / 2, degrees) + t_quantile(POWER, degrees)) * error + step)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
 
-from worktrial.analyse.intervals import Outcomes, t_quantile, task_means
+from worktrial.analyse.intervals import PSEUDO_TASKS, Outcomes, t_quantile, task_means
 from worktrial.analyse.paired import ALPHA, POWER
 
 
@@ -15,28 +16,35 @@ from worktrial.analyse.paired import ALPHA, POWER
 class Spread:
     """How outcomes vary, as variances of the difference of two agents' solve rates on one task."""
 
-    between: float = 0.022
+    between: float = 0.041
     """Of the true difference from task to task."""
-    within: float = 0.12
+    within: float = 0.081
     """Of one agent's single trial around its own rate on the task; at most .25."""
 
 
 TYPICAL = Spread()
-"""Where nothing was measured yet: gives 32 points at 20 tasks x 1 trial, 20 at 20 x 3 and 6 at 200 x 3, which is what
+"""Where nothing was measured yet: gives 20 points at 50 tasks x 1 trial, 13 at 50 x 3 and 6 at 200 x 3, which is what
 agents that solve about two thirds of their tasks show."""
 
 
 def detectable_difference(tasks: int, trials: int, spread: Spread = TYPICAL) -> float:
     """Return the smallest true difference of solve rates (0..1) that a paired comparison shows with 80% power.
 
-    delta = (t_{1-alpha/2} + t_{1-beta}) sqrt((between + 2 within / trials) / tasks), two-sided at 5%, with `tasks` - 1
-    degrees of freedom: the sample size formula of the paired t test, the variance split by source as in Miller (2024),
-    "Adding Error Bars to Evals", section 5. One task shows nothing: 1.
+    delta = c + t_{1-beta} s, two-sided at 5%: the sample size formula of the paired t test with the variance
+    s² = (between + 2 within / trials) / tasks split by source as in Miller (2024), "Adding Error Bars to Evals",
+    section 5. The comparison takes both a sign-flip test and an interval to call a difference established, so c is
+    the greater of what each asks for: t_{1-alpha/2} s + 1 / (tasks trials), the latter as the exact test counts in
+    whole trials (a correction for continuity), and t_{1-alpha/2} s', with the interval's own error s', which is
+    cautious on few tasks (see `worktrial.analyse.means.steadied`). One task shows nothing: 1.
     """
     if tasks < 2:
         return 1.0
-    quantiles = t_quantile(1 - ALPHA / 2, tasks - 1) + t_quantile(POWER, tasks - 1)
-    return min(1.0, quantiles * math.sqrt((spread.between + 2 * spread.within / trials) / tasks))
+    variance, count = spread.between + 2 * spread.within / trials, tasks + 2 * PSEUDO_TASKS
+    error = math.sqrt(variance / tasks)
+    reckoned = math.sqrt(((tasks - 1) * variance + 2 * PSEUDO_TASKS) / (count - 1) / count) * count / tasks
+    flips = t_quantile(1 - ALPHA / 2, tasks - 1) * error + 1 / (tasks * trials)
+    interval = t_quantile(1 - ALPHA / 2, count - 1) * reckoned
+    return min(1.0, max(flips, interval) + t_quantile(POWER, tasks - 1) * error)
 
 
 def tasks_needed(difference: float, trials: int, spread: Spread = TYPICAL) -> int:
@@ -63,15 +71,9 @@ def trials_needed(difference: float, tasks: int, spread: Spread = TYPICAL, most:
     """
     if not 0 < difference <= 1:
         raise ValueError(f"a difference of solve rates is above 0 and at most 1, not {difference}")
-    # Solved for trials: (between + 2 within / trials) <= tasks (difference / quantiles)^2
-    if tasks < 2:
+    if detectable_difference(tasks, most, spread) > difference:
         return None
-    quantiles = t_quantile(1 - ALPHA / 2, tasks - 1) + t_quantile(POWER, tasks - 1)
-    room = tasks * (difference / quantiles) ** 2 - spread.between
-    if room <= 0:
-        return None
-    needed = max(1, math.ceil(2 * spread.within / room - 1e-9))
-    return needed if needed <= most else None
+    return 1 + bisect_left(range(1, most), -difference, key=lambda k: -detectable_difference(tasks, k, spread))
 
 
 def measured_spread(first: Outcomes, second: Outcomes) -> Spread | None:

@@ -19,7 +19,7 @@ from worktrial.analyse.words import UNKNOWN, count, duration, exact_points, mone
 from worktrial.cli.configuration import read_configuration
 from worktrial.cli.opponents import Match, match
 from worktrial.cli.output import print_json, talk
-from worktrial.report.text import visible
+from worktrial.pages.text import visible
 
 _MOST_FLIPS = 10
 

@@ -17,8 +17,8 @@ from worktrial.cli.configuration import read_configuration
 from worktrial.cli.opponents import Match, match
 from worktrial.cli.output import print_json, talk
 from worktrial.formats.gate import GateConfig
+from worktrial.pages.text import visible
 from worktrial.report.gate import Gated, junit, markdown
-from worktrial.report.text import visible
 from worktrial.store.files import write_bytes, write_text, writing
 from worktrial.store.run import RunDir
 

@@ -18,7 +18,13 @@ class RunDefaults(Record):
     jobs: int | None = Field(default=None, ge=1)
     """Trials at once; None: one per processor."""
     budget_usd: float | None = Field(default=None, ge=0)
-    """The run stops when this much is spent; None: no limit."""
+    """The run stops when this much is spent; None: no limit. An agent's own `budget_usd` stops that agent alone."""
+    budget_tokens: int | None = Field(default=None, ge=0)
+    """The run stops when so many tokens were used, input and output together."""
+    trial_budget_usd: float | None = Field(default=None, ge=0)
+    """A trial that has cost this much gets no further answer, and is graded as it is."""
+    trial_tokens: int | None = Field(default=None, ge=0)
+    """The same for tokens, input and output together."""
     timeout_s: float = Field(default=1800.0, ge=1)
     """Wall-clock seconds of an agent's part."""
     steps: int = Field(default=100, ge=1)

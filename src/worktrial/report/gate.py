@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from worktrial.analyse.contest import Contest, Flip
 from worktrial.analyse.judgement import Judgement
 from worktrial.analyse.words import count, percent
-from worktrial.report.text import visible
+from worktrial.pages.text import visible
 
 _SIGNS = {
     "pass": "\N{WHITE HEAVY CHECK MARK}",

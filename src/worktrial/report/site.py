@@ -11,15 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from worktrial.agents import CONTROLS
-from worktrial.analyse.decision import Decision, decide
-from worktrial.analyse.summary import RunSummary, TrialRow, summarise
+from worktrial.analyse.decision import Decision
+from worktrial.analyse.summary import RunSummary, TrialRow
 from worktrial.errors import FormatError, UsageError
+from worktrial.formats.config import Configuration
 from worktrial.formats.run import RunRequest
+from worktrial.pages.render import style
+from worktrial.report.asjson import report_json
 from worktrial.report.landed import Landed
-from worktrial.report.overview import index_page, report_json
+from worktrial.report.overview import index_page
 from worktrial.report.pages import Shown, task_page, trial_page
-from worktrial.report.render import asset
+from worktrial.report.reckoning import reckon
 from worktrial.store.files import writing
 from worktrial.store.run import RunDir
 
@@ -36,8 +38,10 @@ class Built:
     decision: Decision
 
 
-def build(run: RunDir, out: Path) -> Built:
+def build(run: RunDir, out: Path, configuration: Configuration | None = None) -> Built:
     """Write the report of `run` to the folder `out`, replacing an earlier report there.
+
+    `configuration` gives rates, weights and thresholds; without it those of an empty `worktrial.toml` hold.
 
     Raises `UsageError` when `out` holds anything else, `FormatError` when a file of the run is torn, `StorageError`
     when writing fails; `out` is then as it was.
@@ -46,16 +50,17 @@ def build(run: RunDir, out: Path) -> Built:
     check_target(out)
     request = run.request()
     check_names(request)
-    summary = summarise(run, CONTROLS)
-    decision = decide(summary)
+    found = reckon(run, configuration or Configuration())
+    summary = found.summary
     landed = Landed(Path(request.suite), summary.lock.suite_digest)
     with replacing(out) as folder:
-        _write(folder / "assets" / "report.css", asset("report.css"))
-        _write(folder / "index.html", index_page(summary, decision, landed))
-        _write(folder / "report.json", json.dumps(report_json(summary, decision, landed), indent=1) + "\n")
+        # The suite's tasks are read for their own pages; the first page takes what it needs of them from there.
         for path, page in _task_pages(run, summary, landed):
             _write(folder / path, page)
-    return Built(out / "index.html", summary, decision)
+        _write(folder / "assets" / "report.css", style())
+        _write(folder / "index.html", index_page(found, landed))
+        _write(folder / "report.json", json.dumps(report_json(found, landed), indent=1) + "\n")
+    return Built(out / "index.html", summary, found.decision)
 
 
 def _task_pages(run: RunDir, summary: RunSummary, landed: Landed) -> Iterator[tuple[Path, str]]:
@@ -64,12 +69,12 @@ def _task_pages(run: RunDir, summary: RunSummary, landed: Landed) -> Iterator[tu
     for row in summary.rows:
         by_task[row.task].append(row)
     for task in summary.request.tasks:
-        shown, rows = Shown.of(landed.task(task)), by_task[task]
-        yield Path("tasks", f"{task}.html"), task_page(shown, summary, rows)
-        for row in rows:
+        shown = Shown.of(landed.task(task), by_task[task])
+        yield Path("tasks", f"{task}.html"), task_page(shown, summary)
+        for row in shown.rows:
             if row.outcome != "unfinished":
                 folder = run.trial_dir(row.agent, row.task, row.n)
-                yield Path("trials", row.agent, task, f"{row.n}.html"), trial_page(shown, summary, row, rows, folder)
+                yield Path("trials", row.agent, task, f"{row.n}.html"), trial_page(shown, summary, row, folder)
 
 
 def check_names(request: RunRequest) -> None:
@@ -129,6 +134,11 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a page. Its folder is only made when it is missing: to ask for each of thousands takes as long as a page."""
+    data = text.encode("utf-8", "replace")
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8", "replace")
+        try:
+            path.write_bytes(data)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)

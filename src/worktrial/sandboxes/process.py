@@ -9,20 +9,17 @@ import asyncio
 import contextlib
 import errno
 import math
-import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-from worktrial.errors import InfrastructureError, SandboxError
+from worktrial.errors import SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.sandboxes.protocol import Finished
-from worktrial.sandboxes.streams import Capture, Streams, open_streams, read_all, read_some, write_all
-from worktrial.sandboxes.usage import descendants, marked, used_by
-from worktrial.store.git import last_line
+from worktrial.sandboxes.streams import Capture, Streams, read_all, read_some, write_all
+from worktrial.sandboxes.usage import used_by
 
 REPORT_FD = "WORKTRIAL_REPORT_FD"
 """Variable that holds the number of the report's file descriptor."""
@@ -114,113 +111,9 @@ class Polling:
         return False
 
 
-async def run_process(
-    argv: list[str],
-    *,
-    env: Mapping[str, str],
-    bounds: Bounds,
-    stdin: bytes = b"",
-    report: bool = False,
-    cwd: Path | None = None,
-    marker: str = "",
-    ask: Ask | None = None,
-    reaper: bool = False,
-) -> Finished:
-    """Run `argv` within `bounds` and return how it ended; every descendant is dead by then.
-
-    `marker` (`NAME=VALUE`, a variable of `env`) finds descendants that cut themselves loose, for want of a pid
-    namespace; `ask` is called now and then for a further reason to end it; a `reaper` kills all below it itself when
-    told to end. Raises `SandboxError` when it could not be started.
-    """
-    streams = open_streams(report=report)
-    child = await _start(argv, streams, env=env, cwd=cwd, marker=marker, reaper=reaper)
-    return await watch(child, streams, bounds, stdin, ask=ask)
-
-
-async def start_process(
-    argv: list[str],
-    *,
-    env: Mapping[str, str],
-    bounds: Bounds,
-    stdin: bytes = b"",
-    report: bool = False,
-    cwd: Path | None = None,
-    marker: str = "",
-    ask: Ask | None = None,
-    reaper: bool = False,
-) -> Live:
-    """Start `argv` within `bounds`, `stdin` written to it first. The arguments are those of `run_process`."""
-    streams = open_streams(report=report, stderr=True)
-    child = await _start(argv, streams, env=env, cwd=cwd, marker=marker, reaper=reaper)
-    return Live(child, streams, bounds, stdin, ask=ask)
-
-
-async def _start(
-    argv: list[str], streams: Streams, *, env: Mapping[str, str], cwd: Path | None, marker: str, reaper: bool
-) -> _Spawned:
-    """Start a process on streams; they are closed when it cannot be."""
-    stdin, stdout, stderr, *more = streams.theirs
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env={**env, REPORT_FD: str(more[0])} if more else dict(env),
-            pass_fds=more,
-            start_new_session=True,
-            cwd=cwd,
-        )
-    except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in an argument
-        streams.close()
-        raise not_started(argv, error) from error
-    except BaseException:
-        streams.close()
-        raise
-    streams.close_theirs()
-    return _Spawned(process, marker, reaper)
-
-
 def not_started(argv: list[str], error: Exception) -> SandboxError:
     """Return the error that says that a command could not even be tried."""
     return SandboxError(f"could not start {argv[0]}", cause=getattr(error, "strerror", None) or str(error))
-
-
-class _Spawned:
-    """A child that was started by its command line."""
-
-    keepers = 0
-
-    def __init__(self, process: asyncio.subprocess.Process, marker: str, reaper: bool) -> None:
-        self._process = process
-        self._marker = marker
-        self._reaper = reaper
-        self.pid = process.pid
-
-    @property
-    def returncode(self) -> int | None:
-        """None while it runs; negative when a signal ended it."""
-        return self._process.returncode
-
-    async def wait(self) -> object:
-        return await self._process.wait()
-
-    def kill(self) -> None:
-        running = self.returncode is None
-        if running and self._reaper:
-            for number in (signal.SIGTERM, signal.SIGCONT):
-                self._process.send_signal(number)
-            return
-        strays = descendants(self.pid) if running else []
-        strays += marked(self._marker) if self._marker else []
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        for pid in strays:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-
-    async def gone(self) -> None:
-        await self._process.wait()
 
 
 async def watch(
@@ -432,35 +325,3 @@ class Live:
                 self._streams.close_one(name)
             await self._child.gone()
         return self._watched.finished(bytes(reported), wall_s)
-
-
-async def run_trusted(argv: list[str], *, env: Mapping[str, str], data: bytes, name: str) -> bytes:
-    """Run a program of ours to its end and return its standard output.
-
-    Raises `InfrastructureError`, calling it `name`, when it fails; it does not outlive a cancellation.
-    """
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        env=dict(env),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us to answer, and must not tear what is written to a workspace
-    )
-    try:
-        output, errors = await process.communicate(data)
-    except BaseException:
-        await end(process)
-        raise
-    if process.returncode:
-        raise InfrastructureError(f"{name} failed on a workspace", cause=last_line(errors))
-    return output
-
-
-async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a process of ours and wait until it is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
-    # A transport whose pipes nobody reads any more is closed by hand, or it lives until the loop ends.
-    process._transport.close()  # type: ignore[attr-defined]

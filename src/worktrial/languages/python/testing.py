@@ -16,8 +16,8 @@ from worktrial.languages.protocol import Activation, BuiltEnvironment, TestPlan,
 from worktrial.languages.python import canaries, interpreters
 from worktrial.languages.python.interpreters import Interpreter, uv_path
 from worktrial.languages.python.said import read_report
-from worktrial.sandboxes.process import end
 from worktrial.sandboxes.protocol import Command, Mount, Workspace
+from worktrial.sandboxes.spawned import end
 from worktrial.store.cache import building_slowly, cache_dir
 
 _HARNESS = Path(__file__).parent / "harness"
