@@ -43,6 +43,21 @@ def environment(folder: Path, first: Path | None = None) -> dict[str, str]:
     return {**os.environ, "PATH": os.pathsep.join(path), "RUNNER_TEMP": str(folder)}
 
 
+@pytest.mark.parametrize("stream", [("gate.xml",), ("gate.xml", "--json")])
+def test_a_reader_that_went_away_is_no_verdict(runs: Path, tmp_path: Path, stream: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = ["worktrial", "gate", str(runs / "same"), "--baseline", str(runs / "base"), "--junit", *stream]
+    try:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment(tmp_path), stdout=writing, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 141, done.stderr
+    assert (tmp_path / "gate.xml").exists()
+
+
 # -- GitHub --
 
 

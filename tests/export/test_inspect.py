@@ -24,6 +24,7 @@ import json, sys
 from pathlib import Path
 from inspect_ai.log import read_eval_log, read_eval_log_sample_summaries, read_eval_log_samples
 
+by_trial = lambda sample: (sample.id, sample.epoch)
 found = {}
 for path in sorted(Path(sys.argv[1]).glob("*.eval")):
     log = read_eval_log(str(path))
@@ -31,7 +32,7 @@ for path in sorted(Path(sys.argv[1]).glob("*.eval")):
     summaries = read_eval_log_sample_summaries(str(path))
     found[path.stem] = {
         "log": json.loads(log.model_dump_json(exclude={"samples"})),
-        "samples": [json.loads(one.model_dump_json()) for one in sorted(log.samples, key=lambda one: (one.id, one.epoch))],
+        "samples": [json.loads(one.model_dump_json()) for one in sorted(log.samples, key=by_trial)],
         "streamed": len(streamed),
         "summaries": [json.loads(one.model_dump_json()) for one in summaries],
     }

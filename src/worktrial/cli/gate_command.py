@@ -35,9 +35,9 @@ def gate(given: Mapping[str, Any]) -> int:
         found = match(given["baseline"], given["run"], _names(given), configuration.rates)
         judgement = judge(found.contest, found.first, found.second, config)
     gated = Gated(judgement, found.labels, found.contest, found.warnings)
+    _write(gated, given["junit"], given["markdown"])
     for line in _lines(gated):
         click.echo(visible(line), err=given["as_json"])
-    _write(gated, given["junit"], given["markdown"])
     if given["as_json"]:
         print_json(_json(judgement, found, config))
     return CODES[judgement.verdict]

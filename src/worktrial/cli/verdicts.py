@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +15,8 @@ from worktrial.errors import WorktrialError
 
 FAILED = 4
 """Called wrongly, or could not be done."""
+UNREAD = 141
+"""The reader went away."""
 
 
 class VerdictCommand(click.Command):
@@ -35,8 +39,12 @@ class VerdictCommand(click.Command):
 def _failing() -> Iterator[None]:
     try:
         yield
-    except (click.exceptions.Exit, click.Abort, BrokenPipeError):
-        raise  # --help; Ctrl-C ends with 130, a reader that went away with 141
+    except (click.exceptions.Exit, click.Abort):
+        raise  # --help; Ctrl-C ends with 130
+    except BrokenPipeError:
+        # click itself would end with 1, which is an answer. What is left to write has nobody to go to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(UNREAD) from None
     except WorktrialError as error:
         error.exit_code = FAILED
         raise
