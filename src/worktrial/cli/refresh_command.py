@@ -150,7 +150,7 @@ def _show(suite: Suite, change: SuiteChange) -> None:
     rows = [
         ("came", len(change.came), "landed since, and accepted"),
         ("stayed", len(change.stayed), "the same prompt and deciding tests"),
-        ("changed", len(change.changed), "stayed, with other deciding tests"),
+        ("changed", len(change.changed), "stayed, with other deciding tests or put back in another way"),
         ("as before", len(change.as_before), "of an older head: retired by reviewers, or not decided on this machine"),
     ]
     rows += [(f"went: {reason}", count, words.get(reason, "")) for reason, count in _reasons(change).items()]
