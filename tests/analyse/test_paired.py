@@ -106,7 +106,9 @@ def test_the_interval_covers_the_true_difference_in_at_least_93_of_100_runs(task
             chances = [random.beta(p * alike, (1 - p) * alike, (repetitions, tasks)) for p in (first, second)]
             means = [random.binomial(trials, chance) / trials for chance in chances]
             found = [difference_interval(run) for run in means[0] - means[1]]
-            assert np.mean([low <= first - second <= high for low, high in found]) >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / repetitions)
+            assert np.mean([low <= first - second <= high for low, high in found]) >= 0.93 - 2 * np.sqrt(
+                0.93 * 0.07 / repetitions
+            )
 
 
 def test_equal_agents_are_told_apart_in_at_most_one_run_in_twenty() -> None:
