@@ -20,6 +20,7 @@ from worktrial.errors import RepositoryError, StorageError
 from worktrial.formats.session import Session, Turn
 from worktrial.sessions import load
 from worktrial.sessions.blobs import Blobs
+from worktrial.sessions.claude_code import injected, kind_of
 from worktrial.sessions.reading import Tally, as_text, as_time, parsed
 from worktrial.store.git import Git, GitError, open_repository
 
@@ -149,7 +150,7 @@ def _read(blobs: Blobs, path: Path, name: str, saved: list[_Copy]) -> Iterator[S
         for prompt in _prompts(blobs, copy):
             if prompt.strip() not in known:
                 known.add(prompt.strip())
-                turns.append(Turn(prompt=prompt, at=copy.at))
+                turns.append(Turn(prompt=prompt, at=copy.at, kind=kind_of(prompt)))
     if not turns:
         return
     first, last = saved[0], saved[-1]
@@ -192,7 +193,7 @@ def _sniffed(file: io.BufferedReader, path: Path, copy: _Copy) -> Session | None
 
 def _prompts(blobs: Blobs, copy: _Copy) -> list[str]:
     text = blobs.content(copy.prompts, _LONGEST_FILE).decode("utf-8", "replace") if copy.prompts else ""
-    return [prompt for prompt in text.split(_BETWEEN) if prompt.strip()]
+    return [prompt for prompt in text.split(_BETWEEN) if prompt.strip() and not injected(prompt)]
 
 
 def _dated(turns: list[Turn], saved: list[_Copy], model: str) -> tuple[Turn, ...]:
