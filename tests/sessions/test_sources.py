@@ -361,7 +361,7 @@ def test_a_conversation_in_several_checkpoints_is_read_once_and_its_turns_say_wh
     assert (whole.source, whole.id, whole.checkpoints) == ("entire", "s", ("aa1111111111", "bb2222222222"))
     assert whole.turns[-1].checkpoints == ("bb2222222222",)
     assert "aa1111111111" in whole.turns[0].checkpoints
-    assert (lost.prompts(), lost.checkpoints, lost.torn, lost.branch) == (("One", "Two"), ("cc3333333333",), 1, "topic")
+    assert (lost.prompts(), lost.checkpoints, lost.torn, lost.branch) == (("One", "Two"), ("cc3333333333",), 0, "topic")
 
 
 def test_checkpoints_that_were_only_fetched_are_found(checkpoints: Path, tmp_path: Path) -> None:

@@ -120,7 +120,8 @@ def _copies(git: Git) -> list[_Copy]:
                 copy.prompts = oid
             else:
                 copy.logs[name] = oid
-    return [copy for copy in found.values() if copy.logs or copy.prompts]
+    # The metadata above those of the sessions is of the checkpoint as a whole.
+    return [copy for copy in found.values() if copy.logs or copy.prompts or copy.place.count("/") > 1]
 
 
 def _by_session(blobs: Blobs, copies: list[_Copy]) -> dict[str, list[_Copy]]:
@@ -163,7 +164,7 @@ def _read(blobs: Blobs, path: Path, name: str, saved: list[_Copy]) -> Iterator[S
             "branch": base.branch or first.branch or None,
             "turns": _dated(turns, saved, last.model),
             "checkpoints": tuple(dict.fromkeys(copy.checkpoint for copy in saved)),
-            "torn": base.torn + len(lacking),
+            "torn": base.torn + sum(bool(copy.logs) for copy in lacking),
             "started_at": base.started_at or first.at,
             "ended_at": base.ended_at or last.at,
         }
