@@ -29,7 +29,7 @@ STREAMED = (
     "specstory",
     "generic",
 )
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def recorded() -> dict[str, bytes]:

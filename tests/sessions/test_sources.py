@@ -327,10 +327,10 @@ def checkpoints(tmp_path: Path) -> Path:
         if '"promptId"' in line and '"content":"' in line and '"tool_result"' not in line
     ]
     second = start[1]
-    at = json.loads(log[second])["timestamp"]
+    before = max(time for line in log[:second] if (time := json.loads(line).get("timestamp")))
     git("init", "-q", "-b", "entire/checkpoints/v1")
     saved = [
-        ("aa/1111111111/0", log[:second], json.loads(log[second - 3]).get("timestamp") or at, "s"),
+        ("aa/1111111111/0", log[:second], before, "s"),
         ("bb/2222222222/0", log, "2099-01-01T00:00:00Z", "s"),
         ("cc/3333333333/1", [], "2099-01-02T00:00:00Z", "lost"),
     ]
@@ -361,7 +361,7 @@ def test_a_conversation_in_several_checkpoints_is_read_once_and_its_turns_say_wh
     assert (whole.source, whole.id, whole.checkpoints) == ("entire", "s", ("aa1111111111", "bb2222222222"))
     assert whole.turns[-1].checkpoints == ("bb2222222222",)
     assert "aa1111111111" in whole.turns[0].checkpoints
-    assert (lost.prompts(), lost.checkpoints, lost.torn, lost.branch) == (("One", "Two"), ("cc3333333333",), 1, "topic")
+    assert (lost.prompts(), lost.checkpoints, lost.torn, lost.branch) == (("One", "Two"), ("cc3333333333",), 0, "topic")
 
 
 def test_checkpoints_that_were_only_fetched_are_found(checkpoints: Path, tmp_path: Path) -> None:

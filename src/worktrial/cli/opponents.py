@@ -10,11 +10,14 @@ from pathlib import Path
 from worktrial import agents
 from worktrial.analyse.contest import Contest, Contestant, contestant, hold
 from worktrial.analyse.summary import AgentSummary, RunSummary, summarise
+from worktrial.analyse.versions import Apart, shared_tasks
 from worktrial.analyse.words import count, listing
-from worktrial.errors import FormatError, UsageError
+from worktrial.errors import UsageError
 from worktrial.formats.config import Rates
 from worktrial.store.run import RunDir
-from worktrial.store.suite import Suite
+
+_OTHERS: tuple[Apart, ...] = ("other_prompt", "other_tests", "other_way_back")
+"""Why tasks of one name are not the same."""
 
 
 @dataclass(frozen=True)
@@ -121,24 +124,12 @@ def _named(run: RunDir, summary: RunSummary, name: str) -> AgentSummary:
 
 
 def _changed(first: Contestant, second: Contestant) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the tasks of both runs that ask something else in the second, and warnings where that cannot be told."""
-    digests = [one.summary.lock.suite_digest for one in (first, second)]
-    if digests[0] == digests[1]:
-        return (), ()
-    suites = [_suite_of(one) for one in (first, second)]
-    if suites[0] is None or suites[1] is None:
-        return (), (
-            "The suites differ, and one of them is not there any more as it was: tasks of the same name are "
-            "taken to be the same.",
+    """Return the tasks of both runs that ask something else in the second, and warnings for people."""
+    found = shared_tasks(first.run, second.run)
+    changed = tuple(task for task, why in found.apart.items() if why in _OTHERS)
+    if "not_recorded" in found.apart.values():
+        return changed, (
+            "The suites differ, and a run does not say what its tasks were: tasks of the same name are taken to be the "
+            "same.",
         )
-    names = [task for task in first.tasks if task in second.tasks]
-    return tuple(task for task in names if suites[0].task_digest(task) != suites[1].task_digest(task)), ()
-
-
-def _suite_of(one: Contestant) -> Suite | None:
-    """Return the suite that a run was made of, if it is still there and unchanged."""
-    try:
-        suite = Suite.open(Path(one.summary.request.suite))
-        return suite if suite.digest() == one.summary.lock.suite_digest else None
-    except (FormatError, OSError):
-        return None
+    return changed, () if found.same_suite else (found.sentence(),)
