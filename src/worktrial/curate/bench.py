@@ -37,6 +37,8 @@ from worktrial.store.files import read_model, write_json
 from worktrial.store.git import Git, GitError
 from worktrial.store.suite import Suite
 
+_HISTORY = 2000
+"""Commits of which it is asked what they changed together."""
 KEPT_TAIL = 4000
 """Characters of what a runner printed that evidence keeps."""
 
@@ -104,6 +106,8 @@ class Bench:
         self._head = head
         self._known = known
         self._withheld: dict[str, str] = {}
+        self._history: dict[str, tuple[str, ...]] | None = None
+        self._texts: dict[str, dict[str, str]] = {}
         self._candidates = candidates
         self.processors = asyncio.Semaphore(settings.jobs)
         self._put_back: dict[str, PutBack] = {}
@@ -206,6 +210,31 @@ class Bench:
         if tree not in self._files:
             self._files[tree] = frozenset(self.git.tree_files(tree))
         return self._files[tree]
+
+    def together(self, candidate: Candidate) -> list[tuple[str, ...]]:
+        """Return the paths of each of the newest changes on the head, those of the candidate left out."""
+        if self._history is None:
+            asked = ("log", "-z", "--no-merges", "--name-only", f"-n{_HISTORY}", "--format=%x01%H", self._head)
+            try:
+                listed = self.git.text(*asked)
+            except GitError:  # a partial clone cannot tell
+                listed = ""
+            self._history = {
+                entry[:40]: tuple(path for path in entry[40:].replace("\n", "\0").split("\0") if path)
+                for entry in listed.split("\x01")
+                if entry
+            }
+        own = {candidate.commit, *candidate.commits}
+        return [paths for commit, paths in self._history.items() if commit not in own]
+
+    def test_texts(self, candidate: Candidate) -> dict[str, str]:
+        """Return the text of every test file there is with the solution, by path."""
+        tree = self.trees(candidate).solution_tree
+        if tree not in self._texts:
+            language = load(candidate.language)
+            paths = sorted(path for path in self.files(tree) if language.holds_tests(path))
+            self._texts[tree] = {path: (self.git.blob(tree, path) or b"").decode("utf-8", "replace") for path in paths}
+        return self._texts[tree]
 
     # -- tests --
 

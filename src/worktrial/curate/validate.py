@@ -18,7 +18,7 @@ from worktrial.curate.thorough import check
 from worktrial.errors import StorageError, WorktrialError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Started, TestRun
+from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Relevance, Started, TestRun
 from worktrial.formats.suite import SuiteInfo
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.authors import known_names
@@ -50,6 +50,8 @@ class Summary:
     """Task and test of what the ledger sets aside since this call."""
     returned: tuple[tuple[str, str], ...]
     """The same of what has come back."""
+    relevance: tuple[Relevance, ...] = ()
+    """The newest ranking of each candidate's test files that was held against coverage."""
 
 
 Listener = Callable[[Candidate, Decision | None], None]
@@ -112,6 +114,7 @@ async def validate(
         decisions=tuple(decision for decision in decisions.values() if decision is not None),
         quarantined=tuple(sorted(after - before)),
         returned=tuple(sorted(before - after)),
+        relevance=_relevance(suite, candidates),
     )
 
 
@@ -121,6 +124,14 @@ def chosen(
     """Return the candidates a validation is about, newest first."""
     wanted = [one for one in suite.candidates if only is None or one.id in only][:limit]
     return [one for one in wanted if one.id not in skip]
+
+
+def _relevance(suite: Suite, candidates: list[Candidate]) -> tuple[Relevance, ...]:
+    found = []
+    for candidate in candidates:
+        told = [record for record in suite.evidence(candidate.id) if isinstance(record, Relevance)]
+        found += told[-1:]
+    return tuple(found)
 
 
 def _is_open(decision: Decision | None, settings: Settings) -> bool:

@@ -88,6 +88,33 @@ class Selection(Record):
     could run."""
 
 
+class Ranked(Record):
+    """A test file that was held to concern the change, before anything was run."""
+
+    path: str
+    score: float
+    """Sum of 1 / (60 + place) over the signals; only the order of scores means anything."""
+    signals: dict[str, float]
+    """What speaks for it: *history* (share of the source's earlier changes it was part of), *name*, *imports* (number
+    of changed modules), *text* (BM25 of prompt and changed lines)."""
+
+
+class Relevance(Record):
+    """The ranking of test files beside the coverage of the changed lines, which decides."""
+
+    record: Literal["relevance"] = "relevance"
+    ranked: tuple[Ranked, ...]
+    """The likeliest first."""
+    covering_files: tuple[str, ...]
+    """Files of which a test ran a changed line."""
+    precision: float | None
+    """Share of the first five that cover; None: nothing to compare."""
+    recall: float | None
+    """Share of the covering files, of five at most, that are among the first five; None: nothing to compare."""
+    average_precision: float | None = None
+    """Mean over the covering files of the share of covering files down to each one's place, 0..1; None: no such file."""
+
+
 class TestRun(Record):
     """One run of the selected tests in one state, in a fresh copy."""
 
@@ -203,6 +230,6 @@ class Decision(Record):
 
 
 EvidenceRecord = Annotated[
-    Started | PutBack | EnvironmentUse | Selection | CoverageRun | TestRun | LeakProof | Decision,
+    Started | PutBack | EnvironmentUse | Selection | Relevance | CoverageRun | TestRun | LeakProof | Decision,
     Field(discriminator="record"),
 ]
