@@ -128,8 +128,8 @@ def _dump(path: Path) -> str:
     """Return what a database holds that readers look at, as SQL."""
     connection = sqlite3.connect(path)
     for table in ("message", "part"):
-        for key, data in connection.execute(f"SELECT id, data FROM {table}").fetchall():  # noqa: S608
-            connection.execute(f"UPDATE {table} SET data = ? WHERE id = ?", (_short(data), key))  # noqa: S608
+        for key, data in connection.execute(f"SELECT id, data FROM {table}").fetchall():
+            connection.execute(f"UPDATE {table} SET data = ? WHERE id = ?", (_short(data), key))
     wanted = ('"session"', '"message"', '"part"', "`session`", "`message`", "`part`", " session ", " message ", " part ")
     lines = [
         line for line in connection.iterdump()
