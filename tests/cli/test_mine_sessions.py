@@ -29,7 +29,12 @@ def claude_log(cwd: Path, name: str, prompts: list[str], commit: str, stamp: str
     for number, (path, text) in enumerate(((SOURCE, CODE), (TEST, CHECK))):
         given = {"file_path": str(cwd / path), "old_string": "", "new_string": text}
         add("assistant", [{"type": "tool_use", "id": f"t{number}", "name": "Edit", "input": given}])
-        result = {"filePath": given["file_path"], "oldString": "", "newString": text, "structuredPatch": []}
+        result: dict[str, Any] = {
+            "filePath": given["file_path"],
+            "oldString": "",
+            "newString": text,
+            "structuredPatch": [],
+        }
         result |= {"originalFile": "", "userModified": False}
         add("user", [{"type": "tool_result", "tool_use_id": f"t{number}", "content": "done"}], toolUseResult=result)
     add(

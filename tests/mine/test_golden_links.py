@@ -22,9 +22,12 @@ from worktrial.mine.provenance import provenance
 
 ASKED = {
     "single": slice(0, 1), "multi": slice(0, 2), "rejected": slice(0, 2), "changed": slice(0, 1), "quiet": slice(0, 1),
-    "amend": slice(0, 2), "squash": slice(0, 2),
+    "amend": slice(0, 2), "squash": slice(0, 2), "own commits": slice(1, 2),
 }  # fmt: skip
-"""Which of a scenario's prompts led to what it left as HEAD; that to commit both in one did not."""
+"""Which of a scenario's prompts led to what it left as HEAD; that to commit both in one did not.
+
+*own commits*: aider makes one for each prompt.
+"""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ def done(request: pytest.FixtureRequest, tmp_path: Path) -> Done:
     head = shop.run("git rev-parse HEAD", str(session.started_at))
     linked, asked = linking(shop.path, with_ids(session, ids))
     landed = linked.commits[head].committed_at
-    return Done(case.name, [turn["prompt"] for turn in turns], asked.of(head), provenance(linked, head, (), landed))
+    name = "own commits" if case.parts[-3] == "aider" and case.name == "multi" else case.name
+    return Done(name, [turn["prompt"] for turn in turns], asked.of(head), provenance(linked, head, (), landed))
 
 
 def test_what_landed_is_linked_and_asked_with_the_prompts_that_led_to_it(done: Done) -> None:

@@ -11,6 +11,10 @@ import pytest
 import tomli_w
 from tests.e2e.workshop import Repository, Shell, lines
 
+from worktrial.formats.task import consolidated
+from worktrial.store.files import write_toml
+from worktrial.store.suite import Suite
+
 FIX = "def title(name):\n    return name[:1].upper() + name[1:]\n"
 
 
@@ -288,3 +292,18 @@ def test_an_environment_that_was_cleared_from_the_cache_is_built_again(
         "run", suite, "--agent", "oracle", "--out", "run", "--json", env={"WORKTRIAL_CACHE": str(tmp_path / "new")}
     )
     assert ended.json["agents"]["oracle"]["rate"] == 1, ended.err
+
+
+def test_a_conversation_is_one_marked_text_for_agents_that_take_no_further_prompts(suite: Path, shell: Shell) -> None:
+    opened = Suite(suite)
+    task = opened.task("fix").model_copy(
+        update={"prompt_kind": "conversation", "prompts": ("Fix\r\nit.", "And say so.")}
+    )
+    write_toml(opened.task_dir("fix") / "task.toml", task)
+    configure(shell, reader=script("cat"))
+    ended = shell("run", suite, "--agent", "reader", "--task", "fix", "--no-controls", "--out", "run")
+    assert ended.code == 0, ended.err
+    assert trial(shell.folder / "run", "reader")["asked"] == "consolidated"
+    log = (shell.folder / "run/trials/reader/fix/1/logs/agent.log").read_bytes().decode()
+    assert log == consolidated(task.prompts)
+    assert "[Message 1 of 2]\nFix\r\nit.\n\n[Message 2 of 2]\nAnd say so." in log

@@ -30,10 +30,10 @@ SURE_ENOUGH = 0.5
 LEAST_SHARE = 0.5
 """Share of a change's lines that a session must have proposed to be held for its own by that alone."""
 LEAST_LINES = 3
-"""Lines that must be among them; fewer only if they are all there is."""
+"""Lines that must be among them."""
 _LINES_NEARBY = 2
 _NEARBY = timedelta(hours=1)
-"""A change made in the session's own folder and so soon after it needs no more lines than that."""
+"""A change made in the session's own folder and so soon after it needs no more lines than that, or all it has."""
 _MORE_SHARE = 0.1
 """Share of the lines that a further session must add."""
 _UNLIKELY = 0.45
@@ -302,8 +302,8 @@ class _Linker:
         one = self._linked.sessions[session]
         here = one.cwd is None or self._same_place(one.cwd)
         waited = None if one.ended_at is None else self._made_at(self._changes[change]) - one.ended_at
-        least = _LINES_NEARBY if here and waited is not None and waited <= _NEARBY else LEAST_LINES
-        enough = common.lines >= least or common.lines == common.of > 0
+        near = here and waited is not None and waited <= _NEARBY
+        enough = common.lines >= (_LINES_NEARBY if near else LEAST_LINES) or (near and common.lines == common.of > 0)
         sure = 0.4 + 0.5 * common.share if common.share >= LEAST_SHARE and enough else 0.2 + 0.5 * common.share
         if not enough:
             return 0.0
