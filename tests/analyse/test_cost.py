@@ -165,7 +165,7 @@ def test_the_interval_of_many_tasks_agrees_with_scipys_bootstrap() -> None:
         (cost, done), lambda c, d, axis: c.sum(axis) / d.sum(axis), paired=True, vectorized=True, method="percentile",
         n_resamples=4000, rng=5,
     ).confidence_interval  # fmt: skip
-    assert ratio_interval(cost, done) == pytest.approx((expected.low, expected.high), rel=0.02)
+    assert ratio_interval(cost, done) == pytest.approx((expected.low, expected.high), rel=0.03)
     assert ratio_interval(cost[::-1], done[::-1]) == pytest.approx(ratio_interval(cost, done))
 
 

@@ -194,9 +194,9 @@ def ratio_interval(cost: Floats, completed: Floats, tries: Floats | None = None)
     `FEW_TASKS` and above `MANY_TASKS` it is Fieller's with t (Fieller 1954, JRSS B 16, 175-185): all r for which a
     paired t test does not reject that cost - r * completed has mean zero; two half pseudo-tasks of average cost, one
     completed and one not, steady what few tasks say of the spread (see `worktrial.analyse.intervals.PSEUDO_TASKS`). In
-    between it is the percentile bootstrap by task. The lower end is never above the mean cost over the upper end of
-    the rate of completion (Wilson's, effective size): where few tasks are completed either method takes their number
-    for surer than it is, and covered .88 in place of .95.
+    between it is the expanded percentile bootstrap by task. The lower end is never above the mean cost over the upper
+    end of the rate of completion (Wilson's, effective size): where few tasks are completed either method takes their
+    number for surer than it is, and covered .88 in place of .95.
     """
     if len(cost) < 2:
         return 0.0, math.inf
@@ -215,7 +215,7 @@ def _few_or_many(cost: Floats, completed: Floats) -> tuple[float, float]:
     sums = resampled_sums(np.column_stack([cost, completed])[order])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], math.inf)
-    return percentile_interval(ratios)
+    return percentile_interval(ratios, len(cost))
 
 
 def _fieller(cost: Floats, completed: Floats) -> tuple[float, float]:
