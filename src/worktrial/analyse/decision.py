@@ -169,9 +169,8 @@ def _between(
     )
     tail = _cost_clause(*each_usd) + _pending(summary)
     if summary.count("unfinished"):
-        return Decision(
-            "unfinished", f"No winner yet: so far, {headline}", f"no decision before the run is finished ({figures}){tail}"
-        )
+        why = f"no decision before the run is finished ({figures}){tail}"
+        return Decision("unfinished", f"No winner yet: so far, {headline}", why)
     if paired.tasks < SMOKE_TEST_TASKS:
         certainty = f"{count(paired.tasks, 'task')} make a smoke test, not a decision ({figures}){tail}"
         return Decision("smoke_test", f"No winner yet: {headline}", certainty)

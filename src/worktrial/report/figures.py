@@ -19,7 +19,6 @@ from worktrial.report.landed import Landed
 from worktrial.report.pareto import Point, frontier
 from worktrial.report.reckoning import Reckoning
 
-
 TELLING_S = 1.0
 
 
