@@ -217,7 +217,9 @@ def costs(table: Table, repetitions: int) -> None:
             solved = drawn(random, rate, (times, tasks), trials)
             spent = random.gamma(1.5, 1 / 1.5, (times, tasks, trials)).sum(axis=2) * (1.3 - 0.6 * solved / trials)
             truth = (1.3 - 0.6 * rate) / rate
-            found.append(share(truth, [ratio_interval(c, s) for c, s in zip(spent, solved, strict=True)]))
+            found.append(
+                share(truth, [ratio_interval(c, s, np.full(tasks, 3.0)) for c, s in zip(spent, solved, strict=True)])
+            )
         table.row(f"cost per completed task n={tasks}", found)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worktrial.analyse.intervals import Outcomes
+from worktrial.analyse.intervals import Outcomes, task_means
 from worktrial.analyse.summary import Outcome
 from worktrial.errors import UsageError
 
@@ -155,6 +155,11 @@ def outcome_matrix(columns: Columns, agent: str) -> Outcomes:
     Tasks are all of the table, sorted by name; a row holds the agent's trials of it over all runs, by run and number.
     """
     return matrix(columns.of(agent), columns.of(agent).value)
+
+
+def task_mean_matrix(columns: Columns, agents: Sequence[str]) -> Floats:
+    """Return task means, shape (agents, tasks), tasks sorted by name; NaN where no trial was graded."""
+    return np.array([task_means(outcome_matrix(columns, agent)) for agent in agents])
 
 
 def matrix(columns: Columns, values: Floats) -> Floats:

@@ -53,7 +53,7 @@ def route(columns: Columns, agents: Sequence[str], rates: Rates, reviews: Review
     number = float(solved.sum())
     per_completed = None
     if known:
-        low, high = ratio_interval(cost, solved)
+        low, high = ratio_interval(cost, solved, np.ones(len(solved)))
         per_completed = Ratio(float(cost.sum()) / number if number else None, low, high)
     return Route(
         agents=tuple(agents),

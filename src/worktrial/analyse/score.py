@@ -188,11 +188,12 @@ def _flip(names: Sequence[str], figures: Floats, worth: Floats, weights: Floats,
 
 
 def _least_move(gain: Floats, weights: Floats) -> Floats | None:
-    to = int(np.argmax(gain))
+    to, moved = int(np.argmax(gain)), weights.copy()
+    missing = -float(gain @ weights)
+    if missing <= _NEAR:
+        return moved  # level as it is
     if gain[to] <= 0:
         return None
-    moved = weights.copy()
-    missing = -float(gain @ weights)
     for source in np.argsort(gain):
         if missing <= 0 or source == to:
             break
