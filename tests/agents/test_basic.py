@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +71,19 @@ async def test_it_solves_a_task_with_its_tools(bench: Bench, serve: Serve, api: 
     assert outcome.trajectory is not None
     _check_trajectory(outcome.trajectory)
     assert [request.status for request in server.requests] == [200] * 4
+
+
+async def test_further_prompts_follow_when_it_is_done_in_the_same_conversation(bench: Bench, serve: Serve) -> None:
+    server = await serve(Turn("Read it."), FIX[1], Turn("Fixed."), Turn("Documented."))
+    attempt = replace(await bench.attempt("What does add do?"), then=("Then fix it.", "And say so in the readme."))
+    outcome = await agent(server).attempt(attempt)
+    assert (outcome.ended, outcome.steps) == ("completed", 4)
+    assert await bench.read(attempt, "calc.py") == "def add(a, b):\n    return a + b\n"
+    assert outcome.trajectory is not None
+    said = [step.message for step in outcome.trajectory.steps if step.source == "user"]
+    assert said == ["What does add do?", "Then fix it.", "And say so in the readme."]
+    asked = [message["role"] for message in server.requests[-1].body["messages"]]
+    assert asked == ["system", "user", "assistant", "user", "assistant", "tool", "assistant", "user"]
 
 
 def _check_usage(usage: dict[str, object], cache_write: int) -> None:

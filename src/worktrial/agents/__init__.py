@@ -56,6 +56,11 @@ def takes_tools(kind: str) -> bool:
     return kind in ("basic", "ide") or (kind in _REAL and real_agent(kind).mcp)
 
 
+def converses(kind: str) -> bool:
+    """Whether agents of a kind take further prompts once they are done with the first, in the same conversation."""
+    return kind in ("basic", "ide")
+
+
 def real_agent(kind: str) -> RealAgent:
     """Return one of these. Raises `UsageError` for another name."""
     if kind not in _REAL:

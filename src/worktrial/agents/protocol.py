@@ -50,6 +50,7 @@ class Attempt:
     trial: str
     """`agent/task/n`: for records, never shown to the agent."""
     prompt: str
+    """What is asked; of several prompts the first, or all in one for agents that take no further ones."""
     workspace: Workspace
     env: Mapping[str, str]
     """Variables that put the task's environment in reach (PATH and the like) of commands run in the workspace."""
@@ -63,6 +64,8 @@ class Attempt:
     """The project's own tests, diagnostics, lint, format and build."""
     solution: Callable[[], bytes]
     """The landed change as a patch. Only the oracle calls it."""
+    then: tuple[str, ...] = ()
+    """What is asked next, each time the agent says that it is done. Empty for agents that are not `converses`."""
     gateway: Gateway | None = None
     """None: agents that need one end as *infrastructure*."""
 

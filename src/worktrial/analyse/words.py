@@ -25,6 +25,14 @@ def points(difference: float, decimals: int = 0) -> str:
     return f"{_MINUS if difference < 0 else '+'}{text}"
 
 
+def exact_points(difference: float) -> str:
+    """Return a difference of rates as signed percentage points to a tenth, without the word."""
+    text = f"{abs(difference) * 100:.1f}"
+    if text == "0.0":
+        return "0.0"
+    return f"{_MINUS if difference < 0 else '+'}{text}"
+
+
 def p_value(p: float) -> str:
     """Return a p-value as statistics writes it: no leading zero, no more digits than mean something."""
     if p < 0.001:
@@ -43,6 +51,13 @@ def money(usd: float | None) -> str:
     if usd < 0.0001:
         return "<$0.0001"
     return f"${usd:,.4f}" if usd < 0.01 else f"${usd:,.2f}" if usd < 1000 else f"${usd:,.0f}"
+
+
+def times(ratio: float | None) -> str:
+    """Return a ratio of amounts."""
+    if ratio is None:
+        return UNKNOWN
+    return f"{ratio:.2f} times" if ratio < 9.995 else f"{ratio:,.0f} times"
 
 
 def duration(seconds: float | None) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from worktrial.mine.candidates import Mined
+    from worktrial.mine.told import Wanted
     from worktrial.store.suite import Suite
 
 DEFAULT_COMMITS = 5000
@@ -32,12 +33,51 @@ DEFAULT_COMMITS = 5000
     help="Read at most this many commits of the mainline, the newest, merges included. 0: all.",
 )
 @click.option("--since", metavar="DATE", help="Leave out what was committed before this ISO date, e.g. 2024-01-31.")
+@click.option(
+    "--sessions",
+    metavar="PATH|auto",
+    multiple=True,
+    help="Logs of coding agents: a log, a folder of logs, a repository with Entire checkpoints, or auto for all of"
+    " REPO's on this machine. Their prompts take the place of messages. Repeatable.",
+)
+@click.option("--sessions-only", is_flag=True, help="Leave out changes that no session is surely linked to.")
+@click.option("--consolidate", is_flag=True, help="Make one prompt of a conversation with several, and mark it so.")
+@click.option("--yes", is_flag=True, help="Read the logs that auto finds without asking.")
+@click.option(
+    "--no-redact", is_flag=True, help="Keep keys, mail addresses, names, homes and hosts; the suite is then private."
+)
+@click.option(
+    "--judge",
+    "judge_model",
+    metavar="MODEL",
+    help="Ask MODEL about each prompt too; its answer stands beside the rules' in classification.jsonl.",
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration with the model servers of --judge."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON on standard output.")
-def command(repo: Path, folder: Path, max_commits: int, since: str | None, as_json: bool) -> None:
+def command(
+    repo: Path,
+    folder: Path,
+    *,
+    max_commits: int,
+    since: str | None,
+    sessions: tuple[str, ...],
+    sessions_only: bool,
+    consolidate: bool,
+    yes: bool,
+    no_redact: bool,
+    judge_model: str | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
     """Find candidate tasks in the history of REPO, a local clone; nothing is fetched.
 
     A candidate is a commit or merged change that touches source and tests. SUITE gets candidates.jsonl with their
-    prompts, cleaned of what gives the solution away, and rejections.jsonl with a reason for every other change.
+    prompts, cleaned of what gives the solution away, and rejections.jsonl with a reason for every other change. Secrets
+    and what tells who someone is become placeholders; redactions.jsonl says how many, and where.
+
+    With --sessions, a change that an agent's session is linked to asks with what a person typed there, verbatim.
     """
     from worktrial.cli.output import print_json, talk
     from worktrial.languages import load
@@ -48,6 +88,7 @@ def command(repo: Path, folder: Path, max_commits: int, since: str | None, as_js
     start = _date(since)
     git = open_repository(repo)
     suite = check_folder(folder, repo, git)
+    wanted = _wanted(repo, sessions, sessions_only=sessions_only, consolidate=consolidate, yes=yes)
     with talk.status("reading commits") as status:
         mined = mine(
             git,
@@ -55,16 +96,106 @@ def command(repo: Path, folder: Path, max_commits: int, since: str | None, as_js
             language=load("python"),
             max_commits=max_commits or None,
             since=start,
+            wanted=wanted,
+            redact=not no_redact,
             progress=status.update,
         )
+    if mined.candidates and judge_model is not None:
+        mined = _judged(mined, suite, judge_model, config)
     if mined.candidates:
-        save(suite, repo, mined)
+        save(suite, repo, mined, redacted=not no_redact)
     _show(mined, suite)
     if as_json:
         accepted = len(suite.task_ids())
-        print_json({"funnel": mined.funnel(), "candidates": len(mined.candidates), "accepted": accepted})
+        said = {"funnel": mined.funnel(), "candidates": len(mined.candidates), "accepted": accepted}
+        print_json({**(_figures(mined) if mined.telling else {}), **said})
     if not mined.candidates:
         _fail_empty(mined)
+
+
+def _wanted(
+    repo: Path, sessions: tuple[str, ...], *, sessions_only: bool, consolidate: bool, yes: bool
+) -> Wanted | None:
+    """Return what is to be made of sessions, read; None when none are asked for. Raises `UsageError`."""
+    from worktrial.errors import UsageError
+
+    if not sessions:
+        if sessions_only or consolidate:
+            flag = "--sessions-only" if sessions_only else "--consolidate"
+            raise UsageError(f"{flag} needs sessions", hint="give --sessions PATH, or --sessions auto")
+        return None
+    from worktrial.cli.session_logs import read_logs, wanted_logs
+    from worktrial.mine.told import Wanted
+
+    read = read_logs(wanted_logs(repo, sessions, yes=yes), repo)
+    return Wanted(read, consolidate=consolidate, only=sessions_only)
+
+
+def _figures(mined: Mined) -> dict[str, Any]:
+    """Return what there is to say of sessions."""
+    from collections import Counter
+
+    telling = mined.telling
+    if telling is None:
+        return {}
+    return {
+        "sessions": telling.sessions,
+        "single_turn": telling.single_turn,
+        "multi_turn": telling.multi_turn,
+        "sessions_linked": telling.sessions_linked,
+        "linked": telling.linked,
+        "by_link": dict(telling.by_link),
+        "changes_linked": telling.changes_linked,
+        "ai_share_median": telling.ai_share_median,
+        "stated_share_median": telling.stated_share_median,
+        "ai_share_whole": telling.ai_share_whole,
+        "not_asked": dict(telling.unasked),
+        "prompt_kinds": dict(Counter(candidate.prompt_kind for candidate in mined.candidates)),
+        "unread": {"torn": telling.torn, "unknown": telling.unknown},
+    }
+
+
+def _show_sessions(mined: Mined) -> None:
+    """Print what came of sessions."""
+    from worktrial.cli.output import print_funnel
+    from worktrial.mine.filters import REASONS
+
+    telling = mined.telling
+    if telling is None:
+        return
+    share = telling.ai_share_median
+    rows = [
+        ("sessions", telling.sessions, f"{telling.single_turn} of one prompt, {telling.multi_turn} of several"),
+        ("  linked to a commit", telling.sessions_linked, ""),
+        ("commits linked", telling.linked, ", ".join(f"{name} {count}" for name, count in telling.by_link.items())),
+        ("changes surely linked", telling.changes_linked, "" if share is None else f"median AI share {share:.0%}"),
+    ]
+    rows += [(f"  {reason}", count, REASONS[reason]) for reason, count in telling.unasked.items()]
+    rows.append(("records not read", telling.torn + telling.unknown, f"{telling.torn} torn, {telling.unknown} unknown"))
+    print_funnel("sessions", rows)
+
+
+def _judged(mined: Mined, suite: Suite, model: str, config: Path | None) -> Mined:
+    """Return what was mined with a model's word on the kind of work beside the rules'."""
+    import asyncio
+    from dataclasses import replace
+
+    from worktrial.cli.configuration import read_configuration
+    from worktrial.cli.output import talk
+    from worktrial.cli.progress import working
+    from worktrial.mine.judging import Judge, agreement, judge, with_model_kinds
+
+    asked = Judge(model, read_configuration(config).gateway)
+    with working("Asking", len(mined.candidates)) as work:
+        said = asyncio.run(
+            judge(
+                suite, mined.candidates, asked, lambda one: work.done(f"{one.of}: {one.error}" if one.error else None)
+            )
+        )
+    same = ", ".join(f"{what} {count} of {total}" for what, (count, total) in agreement(said).items())
+    failed = sum(bool(one.error) for one in said)
+    talk.print(f"rules and {model} agree: {same}" + (f"; {failed} without an answer" if failed else ""), markup=False)
+    return replace(mined, candidates=with_model_kinds(mined.candidates, said))
 
 
 def _date(text: str | None) -> datetime | None:
@@ -84,6 +215,7 @@ def _date(text: str | None) -> datetime | None:
 
 def _show(mined: Mined, suite: Suite) -> None:
     """Print the funnel."""
+    _show_sessions(mined)
     from worktrial.cli.output import print_funnel
     from worktrial.mine.filters import REASONS
 
@@ -91,6 +223,21 @@ def _show(mined: Mined, suite: Suite) -> None:
     rows += [(f"  {reason}", count, REASONS[reason]) for reason, count in mined.funnel().items()]
     rows.append(("candidates", len(mined.candidates), f"in {suite.path / 'candidates.jsonl'}"))
     print_funnel("mined", rows)
+    _show_redactions(mined)
+
+
+def _show_redactions(mined: Mined) -> None:
+    """Print how much was replaced."""
+    from collections import Counter
+
+    from worktrial.cli.output import talk
+
+    counts: Counter[str] = Counter()
+    for item in mined.redactions:
+        counts[item.kind] += item.count
+    if counts:
+        said = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+        talk.print(f"redacted: {said}", markup=False, soft_wrap=True)
 
 
 def _fail_empty(mined: Mined) -> None:

@@ -24,8 +24,8 @@ def command(run: Path, out: Path, config: Path | None, as_json: bool) -> None:
     """
     from worktrial.analyse.summary import agents_json
     from worktrial.cli.configuration import read_configuration
+    from worktrial.pages.text import plain
     from worktrial.report.site import build
-    from worktrial.report.text import plain
 
     built = build(RunDir.open(run), out, read_configuration(config))
     talk.print(plain(built.decision.sentence), markup=False)

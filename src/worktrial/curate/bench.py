@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from worktrial.curate.changes import changed_lines
 from worktrial.curate.putback import put_back
+from worktrial.curate.redacting import NeedsSecretError, redact_trees
 from worktrial.curate.selection import Measured, plan_for
 from worktrial.errors import FormatError, RepositoryError
 from worktrial.formats.base import Record, now
@@ -27,6 +28,8 @@ from worktrial.formats.evidence import (
 from worktrial.formats.run import TrialLimits
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment, Language, TestPlan, TestReport
+from worktrial.redaction.people import KnownNames
+from worktrial.redaction.redactor import Redactor
 from worktrial.sandboxes.layers import change_tree, tree_layer
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.cache import cache_dir, digest
@@ -89,7 +92,9 @@ class Bench:
         head: str,
         candidates: list[Candidate],
         keys: dict[str, str],
+        known: KnownNames | None = None,
     ) -> None:
+        """`known` is who is taken out of what a change added and of what tests print; None: nothing is."""
         self.suite = suite
         self.git = git
         self.settings = settings
@@ -97,6 +102,8 @@ class Bench:
         self.test_s = 0.0
         self.sandbox = sandbox
         self._head = head
+        self._known = known
+        self._withheld: dict[str, str] = {}
         self._candidates = candidates
         self.processors = asyncio.Semaphore(settings.jobs)
         self._put_back: dict[str, PutBack] = {}
@@ -149,12 +156,17 @@ class Bench:
     def _prepare_one(self, candidate: Candidate) -> None:
         try:
             trees = put_back(self.git, candidate, self._head)
+            if self._known is not None:
+                trees = redact_trees(self.git, candidate, trees, self._known)
             patch = self.git.run(
                 *("diff-tree", "-p", "-U0", "--no-renames", "--no-ext-diff", trees.base_tree, trees.solution_tree),
                 *("--", *(f":(literal,top){path}" for path in candidate.paths("source"))),
             )
         except GitError as error:
             self._lost[candidate.id] = error.cause
+            return
+        except NeedsSecretError as error:
+            self._withheld[candidate.id] = error.message
             return
         self._put_back[candidate.id] = trees
         language = load(candidate.language)
@@ -164,6 +176,15 @@ class Bench:
             if runnable := language.runnable_lines(path, text, lines):
                 found[path] = runnable
         self._lines[candidate.id] = found
+
+    def withheld(self, candidate: Candidate) -> str | None:
+        """Return why a candidate cannot be stored without what must not be, or None."""
+        return self._withheld.get(candidate.id)
+
+    def printed(self, text: str) -> str:
+        """Return the end of what tests printed as evidence keeps it."""
+        tail = text[-KEPT_TAIL:]
+        return tail if self._known is None else Redactor(self._known).text(tail, "output")
 
     def trees(self, candidate: Candidate) -> PutBack:
         """Return the trees of a candidate. Raises `RepositoryError` when objects of it are missing."""
@@ -274,7 +295,7 @@ class Bench:
             ended=report.ended,
             exit_code=report.exit_code,
             outcomes=by_status(report.statuses),
-            output_tail=report.output[-KEPT_TAIL:] if report.exit_code != 0 else "",
+            output_tail=self.printed(report.output) if report.exit_code != 0 else "",
             unproven=tuple(sorted(report.unproven)),
             evidence=report.evidence,
         )

@@ -44,6 +44,8 @@ def _without_running(bench: Bench, candidate: Candidate) -> Decision | None:
     language = load(candidate.language)
     if built := [path for path in candidate.paths("source") if language.needs_build(path)]:
         return bench.decide(candidate, accepted=False, reason="needs_build", detail=", ".join(built[:3]))
+    if (private := bench.withheld(candidate)) is not None:
+        return bench.decide(candidate, accepted=False, reason="needs_secret", detail=private)
     try:
         trees = bench.trees(candidate)
     except RepositoryError as error:

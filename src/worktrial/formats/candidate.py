@@ -28,9 +28,10 @@ class FileChange(Record):
 
 
 class Removal(Record):
-    """Something taken out of a prompt because it points at the solution or at people."""
+    """Something taken out of a prompt because it points at the solution."""
 
     kind: Literal["hash", "link", "reference", "trailer", "template", "code", "email"]
+    """*email*: only in suites of before addresses were redacted like all that is personal."""
     text: str
 
 

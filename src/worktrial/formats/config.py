@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from worktrial.formats.base import Record
+from worktrial.formats.gate import GateConfig
 from worktrial.formats.gateway import GatewayConfig
 from worktrial.formats.run import AgentConfig
 
@@ -147,3 +148,4 @@ class Configuration(Record):
     rates: Rates = Field(default_factory=Rates)
     score: ScoreConfig = Field(default_factory=ScoreConfig)
     thresholds: Thresholds = Field(default_factory=Thresholds)
+    gate: GateConfig = Field(default_factory=GateConfig)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from worktrial.formats.base import Record, Timestamp
+from worktrial.formats.redaction import Redaction
 from worktrial.formats.task import Mode
 
 State = Literal["base", "tests", "solution"]
@@ -49,6 +50,8 @@ class PutBack(Record):
     solution_tree: str
     detail: str = ""
     """Why backout was not possible, when it was not."""
+    redacted: tuple[Redaction, ...] = ()
+    """What was replaced in added lines of the trees."""
 
 
 class EnvironmentUse(Record):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from worktrial.formats.base import Record, Timestamp
 from worktrial.formats.gateway import GatewayConfig
+from worktrial.formats.suite import TaskMark
 
 
 class TrialLimits(Record):
@@ -146,6 +147,12 @@ class RunLock(Record):
     """Kernel, architecture, number of processors; no host name."""
     suite_digest: str
     """Hash over all task files."""
+    suite_version: int | None = None
+    """Of the suite, raised by every refresh; None: the run is of before versions were written down."""
+    marks: dict[str, TaskMark] = Field(default_factory=dict)
+    """What each task was when the run began, so that runs on two versions can be compared."""
+    retired: dict[str, str] = Field(default_factory=dict)
+    """Tasks that were left out because reviewers retired them, with who did."""
     quarantined: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Expected tests, by task, that the suite's ledger had set aside when the run began: they count for no trial."""
     set_aside: tuple[str, ...] = ()

@@ -75,8 +75,13 @@ class Turn(Record):
     commits: tuple[SessionCommit, ...] = ()
     models: tuple[str, ...] = ()
     """In the order they were first used."""
-    kind: Literal["typed", "command", "unknown"] = "typed"
-    """*command*: a slash command or the like, whose text is a template and not what was asked."""
+    kind: Literal["typed", "command", "agent", "unknown"] = "typed"
+    """*command*: a slash command or the like, whose text is a template and not what was asked. *agent*: an agent asked
+    it of its subagent, no person."""
+    ended_at: Timestamp | None = None
+    """The last sign of work on it."""
+    checkpoints: tuple[str, ...] = ()
+    """Those of the session's checkpoints that hold work of this turn."""
 
 
 class Session(Record):
@@ -114,4 +119,4 @@ class Session(Record):
 
     def prompts(self) -> tuple[str, ...]:
         """Return what the person typed, in order."""
-        return tuple(turn.prompt for turn in self.turns if turn.kind != "command" and turn.prompt.strip())
+        return tuple(turn.prompt for turn in self.turns if turn.kind in ("typed", "unknown") and turn.prompt.strip())

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from worktrial.formats.base import Record, Timestamp
 from worktrial.formats.provenance import PromptKind, Provenance, Work
+
+_CONSOLIDATED = (
+    "What follows are {count} messages that were written one after the other in one conversation about this work. "
+    "Later ones may correct earlier ones. Do what they ask for in all."
+)
 
 Mode = Literal["backout", "parent"]
 """*backout*: the change reversed on the head of the day. *parent*: the tree before it, in an environment of then."""
@@ -83,6 +89,14 @@ class Task(Record):
     """What is asked turn by turn, for a *conversation*; `prompt.md` then holds the first. Empty for all other kinds."""
     provenance: Provenance | None = None
     work: Work | None = None
+
+
+def consolidated(prompts: Sequence[str]) -> str:
+    """Return several prompts as one text that says it is made of several; one prompt stays as it is."""
+    if len(prompts) < 2:
+        return "".join(prompts)
+    parts = [f"[Message {number} of {len(prompts)}]\n{prompt}" for number, prompt in enumerate(prompts, 1)]
+    return "\n\n".join([_CONSOLIDATED.format(count=len(prompts)), *parts])
 
 
 class Environment(Record):

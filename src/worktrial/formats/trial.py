@@ -14,6 +14,11 @@ TrialEnd = Literal["completed", "error", "timeout", "limit", "budget", "infrastr
 are graded by what lies in the workspace."""
 
 
+HowAsked = Literal["conversation", "consolidated"]
+"""How a task of several prompts was put to an agent. *conversation*: turn by turn, each when it was done with the one
+before. *consolidated*: all in one text, because the agent takes no further prompts."""
+
+
 class Usage(Record):
     """What a trial used of a model. All counts are sums over its requests."""
 
@@ -85,6 +90,8 @@ class Trial(Record):
     timings: Timings = Field(default_factory=Timings)
     control: bool = False
     """Whether the agent measures the suite: the oracle and the no-op."""
+    asked: HowAsked | None = None
+    """None: the task has one prompt."""
     sandbox: str
     """Tier of isolation the agent ran in, e.g. `namespaces`."""
     patch_files: int = 0

@@ -5,18 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
 from worktrial.formats.candidate import Candidate, FileChange, Rejection, Removal, Role
+from worktrial.formats.redaction import Redaction
 from worktrial.languages.protocol import Language
+from worktrial.mine.asking import judge_prompt
 from worktrial.mine.changes import Blobs, Edit, Missing, Touched, edits, missing_objects, touched_files
 from worktrial.mine.clean import clean
 from worktrial.mine.filters import Reason, by_lines, by_message, by_paths, by_prompt
 from worktrial.mine.history import Commit, History, read_history, reading
 from worktrial.mine.landed import Forward, Landed, landed_changes
 from worktrial.mine.message import forge_line, request, whole_message
+from worktrial.mine.redacting import by_secrets, redact_all
+from worktrial.mine.told import Prompts, Telling, Wanted, tell
+from worktrial.mine.work import work_of
+from worktrial.store.authors import known_names
 from worktrial.store.git import Git
 
 Result = TypeVar("Result")
@@ -34,6 +40,10 @@ class Mined:
     """Every commit that was looked at, those that merges brought included."""
     candidates: tuple[Candidate, ...]
     rejections: tuple[Rejection, ...]
+    telling: Telling | None = None
+    """What sessions told; None: none were asked for."""
+    redactions: tuple[Redaction, ...] = ()
+    """What was replaced in them; empty before `redacting`."""
 
     def funnel(self) -> dict[str, int]:
         """Return how many changes were turned down for each reason, most frequent first."""
@@ -67,37 +77,55 @@ def mine(
     language: Language,
     max_commits: int | None = None,
     since: datetime | None = None,
+    wanted: Wanted | None = None,
+    redact: bool = True,
+    revision: str = "HEAD",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Mined:
-    """Read a repository's history and return what it holds.
+    """Read a repository's history and return what it holds, with what sessions tell of it where they are `wanted`.
 
     `prefix` begins the candidates' ids; `max_commits` counts commits of the mainline, merges included (None: all).
-    `progress` is told, in a few words, what is being done. Raises `RepositoryError`.
+    `redact` takes secrets and people out of all of it. `revision` is the commit to read from. `progress` is told, in a
+    few words, what is being done. Raises `RepositoryError`.
     """
     with reading(git) as view, Blobs(view) as blobs:
         progress("reading commits")
-        history = read_history(git, view, max_commits=max_commits, since=since)
-        miner = _Miner(view, blobs, history, language)
+        history = read_history(git, view, max_commits=max_commits, since=since, revision=revision)
+        telling = None
+        if wanted is not None:
+            landed = [item for item in landed_changes(history) if isinstance(item, Landed)]
+            telling = tell(git, view, wanted, landed, progress)
+        miner = _Miner(view, blobs, history, language, prompts=Prompts(telling, wanted), redact=redact)
         progress(f"comparing {len(history.commits)} commits")
         changes = list(miner.select(since))
         progress(f"reading {len(changes)} changes to source and tests")
-        candidates = list(miner.candidates(changes, prefix))
-    return Mined(
+        found = list(miner.candidates(changes, prefix))
+    mined = Mined(
         head=history.head,
         commits_read=len(history.commits),
-        candidates=tuple(sorted(candidates, key=lambda item: item.landed_at, reverse=True)),
+        candidates=tuple(sorted(found, key=lambda item: item.landed_at, reverse=True)),
         rejections=tuple(miner.rejections()),
+        telling=telling,
     )
+    if not redact:
+        return mined
+    progress("taking out secrets and people")
+    candidates, rejections, redactions = redact_all(mined.candidates, mined.rejections, known_names(git))
+    return replace(mined, candidates=candidates, rejections=rejections, redactions=redactions)
 
 
 class _Miner:
     """One reading of one repository: what was turned down so far, and what is known of its paths and commits."""
 
-    def __init__(self, view: Git, blobs: Blobs, history: History, language: Language) -> None:
+    def __init__(
+        self, view: Git, blobs: Blobs, history: History, language: Language, *, prompts: Prompts, redact: bool
+    ) -> None:
         self._view = view
         self._blobs = blobs
         self._history = history
         self._language = language
+        self._prompts = prompts
+        self._redact = redact
         self._rejected: list[_Rejected] = []
         self._role_of_path: dict[str, Role] = {}
         self._short_ids = {commit[:_ID_PREFIX] for commit in history.commits}
@@ -124,15 +152,17 @@ class _Miner:
         seen: dict[bytes, str] = {}
         for change, found in self._with_lines(changes):
             roles = [self._role(edit.touched) for edit in found]
-            if reason := by_lines(found, roles, self._blobs.text):
+            reason = by_lines(found, roles, self._blobs.text) or (by_secrets(found) if self._redact else None)
+            if reason:
                 self._reject(change, reason)
                 continue
             same = _fingerprint(found, roles)
             if same in seen:
                 self._reject(change, Reason("duplicate_change", f"of {seen[same]}"))
                 continue
-            candidate = self._candidate(change, found, roles, prefix)
-            if reason := by_prompt(candidate.prompt):
+            candidate = self._prompts.over(self._candidate(change, found, roles, prefix), change.landed)
+            reason = self._prompts.reason(change.landed) or by_prompt(candidate.prompt)
+            if reason := reason or judge_prompt(candidate.prompt, candidate.prompt_kind):
                 self._reject(change, reason)
                 continue
             seen[same] = change.commit
@@ -204,6 +234,7 @@ class _Miner:
         landed = change.landed
         line = forge_line(landed)
         dropped = (Removal(kind="reference", text=line),) if line else ()
+        files = tuple(_file(edit, role) for edit, role in zip(found, roles, strict=True))
         return Candidate(
             id=f"{prefix}-{change.commit[:10]}",
             commit=change.commit,
@@ -216,7 +247,8 @@ class _Miner:
             prompt=cleaned.prompt,
             removed=(*dropped, *cleaned.removed),
             language=self._language.name,
-            files=tuple(_file(edit, role) for edit, role in zip(found, roles, strict=True)),
+            files=files,
+            work=work_of(cleaned.prompt, files),
         )
 
     def _role(self, item: Touched) -> Role:

@@ -1,4 +1,4 @@
-"""Taking out of a prompt what points at the solution or at people, and keeping a list of it.
+"""Taking out of a prompt what points at the solution, and keeping a list of it. People are the matter of `redacting`.
 
 Rules run in order, again and again until none finds anything: what is cleaned stays clean when cleaned again.
 """

@@ -13,6 +13,16 @@ from worktrial.formats.candidate import Role
 from worktrial.mine.changes import Edit, Touched
 from worktrial.mine.rewritten import only_rewritten
 
+PROMPT_REASONS = {
+    "template": "a command, form or hand-over that a program wrote, and no one's own words",
+    "refers_to_solution": "points at the change itself: its commit, branch, pull request or diff",
+    "refers_outside": "points at what is not in the repository: pictures, chats, reviews, pages, other folders",
+    "needs_service": "needs a key, an account or a service that a test has not",
+    "not_testable": "asks for nothing that a test could tell: a question, documentation, git or a look",
+    "too_vague": "says too little to know what is wanted",
+}
+"""Every reason for which what is asked is turned down, with what it means."""
+
 REASONS = {
     "docs_only": "nothing but documentation",
     "config_only": "nothing but settings",
@@ -39,6 +49,14 @@ REASONS = {
     "shallow_boundary": "what came before was not cloned",
     "missing_objects": "files or folders were not cloned",
     "undecodable_path": "a file name is not UTF-8",
+    "no_session": "no session is known that made it",
+    "weak_link": "a session may have made it, but not surely",
+    "partly_asked": "the sessions known to have made it wrote little of it",
+    "log_lacking": "parts of its session's log are lacking, and none of its lines are in the rest",
+    "long_conversation": "more prompts than anybody would give again",
+    "no_typed_prompt": "its session has no prompt that a person typed for it",
+    **PROMPT_REASONS,
+    "needs_secret": "its lines hold a key or password, which is not stored",
 }
 """Every reason for a rejection, with what it means."""
 
@@ -48,6 +66,12 @@ MIN_LETTERS = 3
 
 _VENDORED = re.compile(
     r"(?:^|/)(?:_?vendor(?:ed)?|third[_-]?party|3rd[_-]?party|_?extern|externals|node_modules|site-packages)/",
+    re.IGNORECASE,
+)
+_OURS = (".py", ".pyi")
+_CODE = re.compile(
+    r"\.(?:[cm]?[jt]sx?|go|rs|java|kts?|swift|c|cc|cpp|cxx|h|hpp|cs|rb|php|scala|exs?|erl|hs|ml|vue|svelte|zig|lua|dart|r"
+    r"|jl|clj|m|mm|pl|sh)$",
     re.IGNORECASE,
 )
 _GENERATED = re.compile(
@@ -98,6 +122,8 @@ def _of_paths(touched: Sequence[Touched], roles: Sequence[Role]) -> Iterator[Rea
         yield Reason("submodule_only")
     if any(not _utf8(item.path) for item in touched):
         yield Reason("undecodable_path")
+    if not any(item.path.endswith(_OURS) for item in touched) and any(_CODE.search(item.path) for item in touched):
+        yield Reason("other_language")
     if "source" not in roles or "test" not in roles:
         yield Reason(_without_one([item.path for item in touched], set(roles)))
     source = [item.path for item, role in zip(touched, roles, strict=True) if role == "source"]
@@ -107,7 +133,7 @@ def _of_paths(touched: Sequence[Touched], roles: Sequence[Role]) -> Iterator[Rea
     if all(_GENERATED.search(path) for path in own):
         yield Reason("generated")
     tests = [item.path for item, role in zip(touched, roles, strict=True) if role == "test"]
-    if not any(path.endswith((".py", ".pyi")) for path in own + tests):
+    if not any(path.endswith(_OURS) for path in own + tests):
         yield Reason("other_language")
     kept = sum(role == "source" and item.new is not None for item, role in zip(touched, roles, strict=True))
     if kept > MAX_SOURCE_FILES:

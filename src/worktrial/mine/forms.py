@@ -1,4 +1,4 @@
-"""Parts of a message that no one wrote to be read as a request: forms, robots' lines, trailers, addresses."""
+"""Parts of a message that no one wrote to be read as a request: forms, robots' lines, trailers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["hash", "link", "reference", "trailer", "template", "code", "email"]
+Kind = Literal["hash", "link", "reference", "trailer", "template", "code"]
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,4 @@ FORMS: tuple[Form, ...] = (
         r"^[ \t]*[\w-]+(?: \w+)?:[ \t]*(?:commit[ \t]+)?(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,40}\.?[ \t]*$",
     ),
     _form("trailer", r"^[ \t]*reverts? [\w.-]+/[\w.-]+#\d+\.?[ \t]*$"),
-    # Addresses of the reserved domains are examples, not people.
-    _form(
-        "email",
-        r"(?<![ \t])[ \t]*<?(?<![\w.+-])(?!git@)[\w.+-]+@(?!(?:[\w-]+\.)*(?:example|test|invalid|localhost)\b)"
-        r"(?:[\w-]+\.)+[a-z]{2,}\b>?",
-    ),
 )

@@ -11,10 +11,10 @@ from worktrial.analyse.routing import Route
 from worktrial.analyse.score import Scoring
 from worktrial.analyse.summary import AgentSummary, TrialRow, agents_json
 from worktrial.formats.base import now
+from worktrial.pages.text import plain
 from worktrial.report.figures import all_splits, split_rows
 from worktrial.report.landed import Landed
 from worktrial.report.reckoning import Reckoning
-from worktrial.report.text import plain
 
 
 def report_json(found: Reckoning, landed: Landed) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from urllib.parse import quote
 from markupsafe import Markup, escape
 
 from worktrial.analyse.summary import GRADED, Outcome, RunSummary, TrialRow
+from worktrial.pages.text import plain
 from worktrial.report.landed import Landed
 from worktrial.report.render import Links
-from worktrial.report.text import plain
 
 MARKS: dict[Outcome, tuple[str, str]] = {
     "solved": ("\N{CHECK MARK}", "solved"),

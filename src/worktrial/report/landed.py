@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from worktrial.analyse.reviews import NAMES, ByReviewer, latest, tally
 from worktrial.analyse.splits import TaskFacts
 from worktrial.errors import FormatError
 from worktrial.formats.suite import SuiteInfo
 from worktrial.formats.task import Task
-from worktrial.report.diffs import FileDiff, parse
-from worktrial.report.text import Excerpt, shorten
+from worktrial.pages.diffs import FileDiff, parse
+from worktrial.pages.text import Excerpt, shorten
 from worktrial.store.suite import Suite
 
 PROMPT_CHARACTERS = 40_000
@@ -29,6 +30,8 @@ class TaskView:
     turns: tuple[Excerpt, ...] = ()
     """What is asked turn by turn, the first included; empty when the prompt is all."""
     landed: tuple[FileDiff, ...] = ()
+    reviewed: tuple[tuple[str, str], ...] = ()
+    """What reviewers said: label and answers with their counts."""
 
     def facts(self) -> TaskFacts:
         """Return what tables say of the task."""
@@ -80,6 +83,7 @@ class Landed:
         self._suite: Suite | None = None
         self._known: dict[str, tuple[str, TaskFacts]] = {}
         """Title and facts of the tasks that were read: little, where a task can be large."""
+        self._reviews: dict[str, ByReviewer] | None = None
         try:
             suite = Suite.open(path)
             self.info = suite.info()
@@ -111,7 +115,20 @@ class Landed:
             prompt=shorten(prompt, PROMPT_CHARACTERS),
             turns=tuple(shorten(turn, PROMPT_CHARACTERS // 4) for turn in found.prompts[:TURNS]),
             landed=tuple(parse(self._suite.patch(task, "solution"))),
+            reviewed=tuple(self.reviewed(task)),
         )
+
+    def reviewed(self, task: str) -> list[tuple[str, str]]:
+        """Return what reviewers said of a task: label, and answers with how many gave each; empty: nothing."""
+        if self._suite is None:
+            return []
+        if self._reviews is None:
+            self._reviews = latest(self._suite)
+        said = tally(self._reviews.get(task, {}))
+        return [
+            (NAMES[label], ", ".join(f"{answer.replace('_', ' ')} {count}" for answer, count in counts.items()))
+            for label, counts in said.items()
+        ]
 
     def title(self, task: str) -> str:
         """Return the first line of a task's prompt; empty when there is none."""

@@ -10,12 +10,13 @@ from markupsafe import Markup
 from worktrial.analyse.summary import RunSummary, TrialRow
 from worktrial.errors import FormatError
 from worktrial.formats.verdict import Verdict
-from worktrial.report.diffs import FileDiff, parse, sides
+from worktrial.pages.diffs import FileDiff, parse, sides
+from worktrial.pages.render import diff_table
+from worktrial.pages.text import Excerpt, read_excerpt
 from worktrial.report.grid import MARKS, mark
 from worktrial.report.landed import TaskView
-from worktrial.report.render import Links, diff_table, render
+from worktrial.report.render import Links, render
 from worktrial.report.steps import trajectory_view
-from worktrial.report.text import Excerpt, read_excerpt
 from worktrial.store.run import TrialDir
 
 PATCH_BYTES = 2 * 1024**2

@@ -15,12 +15,12 @@ from worktrial.analyse.summary import RunSummary
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.config import Configuration
 from worktrial.formats.run import RunRequest
+from worktrial.pages.render import style
 from worktrial.report.asjson import report_json
 from worktrial.report.crew import write, write_pages
 from worktrial.report.landed import Landed
 from worktrial.report.overview import index_page
 from worktrial.report.reckoning import reckon
-from worktrial.report.render import asset
 from worktrial.store.files import writing
 from worktrial.store.run import RunDir
 
@@ -55,7 +55,7 @@ def build(run: RunDir, out: Path, configuration: Configuration | None = None) ->
     with replacing(out) as folder:
         # The suite's tasks are read for their own pages; the first page takes what it needs of them from there.
         write_pages(run, folder, summary, landed)
-        write(folder / "assets" / "report.css", asset("report.css"))
+        write(folder / "assets" / "report.css", style())
         write(folder / "index.html", index_page(found, landed))
         write(folder / "report.json", json.dumps(report_json(found, landed), indent=1) + "\n")
     return Built(out / "index.html", summary, found.decision)

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from worktrial.agents.tool_use import kind_of
 from worktrial.formats.trajectory import Step, ToolCall, Trajectory
-from worktrial.report.text import Excerpt, plain, shorten
+from worktrial.pages.text import Excerpt, plain, shorten
 
 MESSAGE_CHARACTERS = 8000
 """Of one message, one call's arguments, or what one call gave back."""

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from worktrial.agents import CONTROLS, context_file
+from worktrial.agents import CONTROLS, context_file, converses
 from worktrial.agents.context_files import switched
 from worktrial.agents.protocol import Agent, Attempt, Gateway, Outcome
 from worktrial.agents.tool_use import tool_use
 from worktrial.errors import EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError
 from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, TrialLimits
-from worktrial.formats.task import Task
-from worktrial.formats.trial import Timings, ToolUse, Trial
+from worktrial.formats.task import Task, consolidated
+from worktrial.formats.trial import HowAsked, Timings, ToolUse, Trial
 from worktrial.gateway.limits import Budget
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment, ReadFile
+from worktrial.run.redacting import redact_trial
 from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer
 from worktrial.sandboxes.protocol import Sandbox, Workspace
 from worktrial.store.files import write_bytes, writing
@@ -48,6 +49,7 @@ class Attempts:
         self._limits = limits
         self._budget = budget
         self._gateway = gateway
+        self._redacts = bool(suite.info().redacted)
 
     async def make(self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir) -> Trial:
         """Let `agent` attempt `task` and write patch, trajectory, logs and, last, `trial.json`.
@@ -83,14 +85,18 @@ class Attempts:
         workspace = await self._sandbox.open((repository, environment.additions, layer.files), self._limits)
         try:
             workspace_s = clock.lap()
-            outcome = await self._attempt((agent, config), task, workspace, environment, trial_dir)
+            asked = self._asked(task, config)
+            outcome = await self._attempt((agent, config), task, workspace, environment, trial_dir, asked=asked)
             agent_s = clock.lap()
             patch = await self._patch(workspace, layer, environment, task)
         finally:
             await workspace.close()
         await asyncio.to_thread(write_bytes, trial_dir.patch_path, patch)
-        if outcome.trajectory is not None:
-            trial_dir.write_trajectory(outcome.trajectory)
+        trajectory = outcome.trajectory
+        if self._redacts:
+            trajectory = await asyncio.to_thread(redact_trial, trial_dir, trajectory)
+        if trajectory is not None:
+            trial_dir.write_trajectory(trajectory)
         return Trial(
             agent=config.name,
             task=task.id,
@@ -108,6 +114,7 @@ class Attempts:
             steps=outcome.steps,
             timings=Timings(workspace_s=workspace_s, agent_s=agent_s, patch_s=clock.lap()),
             control=config.kind in CONTROLS,
+            asked=asked.how,
             sandbox=workspace.tier,
             patch_files=patch.count(b"\ndiff --git ") + patch.startswith(b"diff --git "),
             patch_bytes=len(patch),
@@ -120,13 +127,16 @@ class Attempts:
         workspace: Workspace,
         environment: BuiltEnvironment,
         trial_dir: TrialDir,
+        *,
+        asked: _Asked,
     ) -> Outcome:
         agent, config = contender
         language = load(task.language)
         active = language.activation(environment, workspace)
         attempt = Attempt(
             trial=f"{trial_dir.agent}/{task.id}/{trial_dir.n}",
-            prompt=self._suite.prompt(task.id),
+            prompt=asked.prompt,
+            then=asked.then,
             workspace=workspace,
             env=active.env,
             mounts=active.mounts,
@@ -144,6 +154,14 @@ class Attempts:
             except TimeoutError:
                 return Outcome(ended="timeout", cause="timeout", detail="the agent did not stop at its time limit")
 
+    def _asked(self, task: Task, config: AgentConfig) -> _Asked:
+        """Return what an agent is asked, and how: turn by turn where it can be, else all prompts in one."""
+        if len(task.prompts) < 2:
+            return _Asked(self._suite.prompt(task.id))
+        if converses(config.kind):
+            return _Asked(task.prompts[0], task.prompts[1:], "conversation")
+        return _Asked(consolidated(task.prompts), (), "consolidated")
+
     def _reader(self, task: Task) -> ReadFile:
         def read(path: str) -> str | None:
             blob = self._git.blob(task.base_tree, path)
@@ -159,6 +177,16 @@ class Attempts:
 def _tool_use(outcome: Outcome) -> ToolUse | None:
     """Return what an agent's calls were for, where it says what it called."""
     return tool_use(outcome.trajectory.steps) if outcome.tool_calls and outcome.trajectory else None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What an agent is asked."""
+
+    prompt: str
+    then: tuple[str, ...] = ()
+    how: HowAsked | None = None
+    """None: the task has one prompt."""
 
 
 class _Clock:

@@ -12,6 +12,8 @@ from os import cpu_count
 from worktrial import __version__
 from worktrial.agents import CONTROLS
 from worktrial.analyse.ledger import Ledger, still_decides
+from worktrial.analyse.reviews import retired_by_reviewers
+from worktrial.analyse.versions import mark_of
 from worktrial.errors import UsageError
 from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, RunLock, RunRequest
@@ -58,6 +60,7 @@ def controls_for(agents: Sequence[AgentConfig]) -> tuple[AgentConfig, ...]:
 
 def make_lock(suite: Suite, sandbox: Sandbox, aside: Quarantine, agents: Mapping[str, str]) -> RunLock:
     """Return what this machine would run with now; `agents` are the versions of their programs by name."""
+    tasks, retired = suite.tasks(), retired_by_reviewers(suite)
     try:
         prices = f"genai-prices {version('genai-prices')}"
     except PackageNotFoundError:
@@ -70,6 +73,9 @@ def make_lock(suite: Suite, sandbox: Sandbox, aside: Quarantine, agents: Mapping
         sandbox_detail=sandbox.detail,
         machine=f"{sys.platform} {platform.release()} {platform.machine()}, {cpu_count()} processors",
         suite_digest=suite.digest(),
+        suite_version=suite.info().version,
+        marks={task.id: mark_of(suite, task, aside.tests.get(task.id, ())) for task in tasks},
+        retired={task.id: retired[task.id] for task in tasks if task.id in retired},
         quarantined=aside.tests,
         set_aside=aside.tasks,
         prices=prices,

@@ -18,7 +18,7 @@ from worktrial.formats.evidence import Ended
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes import pageout
 from worktrial.sandboxes.folder import Folder, Like
-from worktrial.sandboxes.namespaces import environment
+from worktrial.sandboxes.namespaces_orders import environment
 from worktrial.sandboxes.process import Bounds, Live
 from worktrial.sandboxes.protocol import Change, Command, Finished, Process, Workspace
 from worktrial.sandboxes.spawned import Spawn, run_trusted

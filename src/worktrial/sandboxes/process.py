@@ -11,7 +11,7 @@ import errno
 import math
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -81,8 +81,11 @@ class Gauge(Protocol):
         """Return the bound that it is beyond now, if it is beyond one."""
         ...
 
-    def ended(self) -> Ended | None:
-        """Return the bound that it met while it ran, if it met one. Called when nothing of it is left."""
+    def ended(self, failed: bool) -> Ended | None:
+        """Return the bound that a child which failed met while it ran, if it met one.
+
+        Called when nothing of it is left, and whether it `failed` or not: it counts no more from now on.
+        """
         ...
 
     def asleep(self) -> bool:
@@ -102,7 +105,7 @@ class Polling:
             return "out_of_memory"
         return "cpu_exhausted" if used.cpu_s >= bounds.cpu_s else None
 
-    def ended(self) -> Ended | None:
+    def ended(self, failed: bool) -> Ended | None:
         """Return None: what happened between two looks cannot be told."""
         return None
 
@@ -129,17 +132,19 @@ async def watch(
     watched = _Watched(child, bounds, ask, gauge)
     started = time.monotonic()
     reported = bytearray()
-    tasks = [
-        asyncio.create_task(_feed(streams, stdin)),
-        asyncio.create_task(watched.read_output(streams.stdout)),
-    ]
+    tasks = [asyncio.create_task(watched.read_output(streams.stdout))]
+    if stdin:
+        tasks.append(asyncio.create_task(_feed(streams, stdin)))
+    else:
+        streams.close_one("stdin")
     if streams.report >= 0:
         tasks.append(asyncio.create_task(_read_report(streams.report, reported)))
     try:
         await watched.wait()
         wall_s = time.monotonic() - started
         child.kill()  # what it left behind would hold the streams open
-        await asyncio.wait(tasks, timeout=_DRAIN_S)
+        if not all(task.done() for task in tasks):
+            await asyncio.wait(tasks, timeout=_DRAIN_S)
     finally:
         child.kill()
         await _cancelled(tasks)
@@ -148,10 +153,17 @@ async def watch(
     return watched.finished(bytes(reported), wall_s)
 
 
-async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+async def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """End tasks, whatever they have to say; nothing waits where all have ended."""
+    running = []
     for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        if not task.done():
+            task.cancel()
+            running.append(task)
+        elif not task.cancelled():
+            task.exception()  # or it would be reported that nobody has looked at it
+    if running:
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _feed(streams: Streams, data: bytes) -> None:
@@ -207,8 +219,7 @@ class _Watched:
                     self._check_usage()
             await ended
         finally:
-            ended.cancel()
-            await asyncio.gather(ended, return_exceptions=True)  # it lets go of what is closed next
+            await _cancelled([ended])  # it lets go of what is closed next
 
     def _check_usage(self) -> None:
         why = self.gauge.beyond(self.child, self.bounds) or (self.ask() if self.ask is not None else None)
@@ -222,8 +233,8 @@ class _Watched:
         self.child.kill()
 
     def finished(self, report: bytes, wall_s: float) -> Finished:
-        met = self.gauge.ended()
         code = self.child.returncode if self.ended == "completed" else None
+        met = self.gauge.ended(bool(code))
         if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU) and self.bounds.cpu_s < math.inf:
             return Finished("cpu_exhausted", None, self.output.value(), report, wall_s)
         if code and met is not None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from worktrial.errors import FormatError
 from worktrial.formats.candidate import Candidate, Rejection
+from worktrial.formats.classification import Classification
 from worktrial.formats.evidence import Decision, EvidenceRecord, LeakProof, TestRun
 from worktrial.formats.ledger import LedgerEntry
-from worktrial.formats.suite import SuiteInfo
+from worktrial.formats.redaction import Redaction
+from worktrial.formats.review import ReviewEntry
+from worktrial.formats.suite import SuiteChange, SuiteInfo
 from worktrial.formats.task import Environment, Task
 from worktrial.store.cache import digest
-from worktrial.store.files import read_model, read_text, write_bytes, write_json, write_text, write_toml
+from worktrial.store.files import read_model, write_bytes, write_json, write_text, write_toml
 from worktrial.store.git import Git, objects_dir, scratch_repository
 from worktrial.store.journal import Journal
 
 _EVIDENCE: TypeAdapter[EvidenceRecord] = TypeAdapter(EvidenceRecord)
 _LEDGER: TypeAdapter[LedgerEntry] = TypeAdapter(LedgerEntry)
+_REVIEWS: TypeAdapter[ReviewEntry] = TypeAdapter(ReviewEntry)
 
 
 class Suite:
@@ -56,6 +61,16 @@ class Suite:
         """Commits that mining turned down, newest first."""
         return Journal(self.path / "rejections.jsonl", Rejection)
 
+    @property
+    def redactions(self) -> Journal[Redaction]:
+        """What was replaced by placeholders in candidates and rejections, without its values."""
+        return Journal(self.path / "redactions.jsonl", Redaction)
+
+    @property
+    def classification(self) -> Journal[Classification]:
+        """What rules and a model say of the candidates' prompts, in the order it was asked."""
+        return Journal(self.path / "classification.jsonl", Classification)
+
     # -- evidence --
 
     def evidence(self, candidate: str) -> Journal[EvidenceRecord]:
@@ -76,6 +91,22 @@ class Suite:
     def ledger(self) -> Journal[LedgerEntry]:
         """What the expected tests did with the landed solution, run by run."""
         return Journal(self.path / "ledger.jsonl", _LEDGER)
+
+    # -- people and versions --
+
+    @property
+    def reviews(self) -> Journal[ReviewEntry]:
+        """What people said of tasks and candidates, oldest first; several may add to it at the same time."""
+        return Journal(self.path / "reviews.jsonl", _REVIEWS)
+
+    @property
+    def history(self) -> Journal[SuiteChange]:
+        """The suite's versions, oldest first; empty for a suite that was never refreshed."""
+        return Journal(self.path / "history.jsonl", SuiteChange)
+
+    def retired_dir(self, task: str, version: int) -> Path:
+        """Return the folder of a task as it was when version `version` of the suite came without it."""
+        return self.path / "retired" / task / str(version)
 
     # -- tasks --
 
@@ -101,7 +132,11 @@ class Suite:
 
     def prompt(self, task: str) -> str:
         """Return what the agent is asked."""
-        return read_text(self.task_dir(task) / "prompt.md", "prompt")
+        path = self.task_dir(task) / "prompt.md"
+        try:
+            return path.read_bytes().decode()  # line ends as they were typed
+        except (OSError, UnicodeDecodeError) as error:
+            raise FormatError(f"could not read the prompt of task {task}", cause=str(error)) from error
 
     def patch(self, task: str, which: str) -> bytes:
         """Return the task's `solution` or `tests` patch, as `git apply` takes it."""
@@ -168,9 +203,13 @@ class Suite:
 
     def digest(self) -> str:
         """Return a hash over what all tasks are made of: two suites with the same digest ask the same."""
-        parts: list[str | bytes] = []
-        for task in self.task_ids():
-            for path in sorted(self.task_dir(task).iterdir()):
-                if path.name != "leaks.json":
-                    parts += [task, path.name, path.read_bytes()]
-        return digest(*parts)
+        return digest(*(part for task in self.task_ids() for part in self._parts(task)))
+
+    def task_digest(self, task: str) -> str:
+        """Return a hash over what one task is made of."""
+        return digest(*self._parts(task))
+
+    def _parts(self, task: str) -> Iterator[str | bytes]:
+        for path in sorted(self.task_dir(task).iterdir()):
+            if path.name != "leaks.json":
+                yield from (task, path.name, path.read_bytes())

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from aiohttp import web
 
 from worktrial.errors import UsageError, WorktrialError
-from worktrial.report.render import asset, policy_of
+from worktrial.pages.render import style
+from worktrial.report.render import policy_of
 from worktrial.view.pages import Pages
 
 LOOK_S = 1.0
@@ -108,7 +109,7 @@ class View:
         return web.Response(text=await asyncio.to_thread(self._pages.json), content_type="application/json")
 
     async def _style(self, _: web.Request) -> web.Response:
-        return web.Response(text=asset("report.css"), content_type="text/css")
+        return web.Response(text=style(), content_type="text/css")
 
     async def _task(self, request: web.Request) -> web.Response:
         page = await asyncio.to_thread(self._pages.task, request.match_info["task"])

@@ -90,6 +90,7 @@ class Loop:
     async def _work(self) -> Ending:
         self._record.said("system", SYSTEM_PROMPT)
         self._tell(self._attempt.prompt)
+        then = list(reversed(self._attempt.then))
         while True:
             if limit := self._limit_reached():
                 return limit
@@ -107,9 +108,9 @@ class Loop:
             if not reply.calls:
                 if reply.stop == "refused":
                     return "error", "refused", reply.text[:300]
-                if reply.stop == "end":
+                if reply.stop == "end" and not then:
                     return "completed", "", ""
-                self._tell(_GO_ON)
+                self._tell(then.pop() if reply.stop == "end" else _GO_ON)
                 continue
             self._show(await self._run_calls(reply.calls))
 

@@ -14,28 +14,32 @@ import ctypes
 import errno
 import functools
 import os
-import platform
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import NamedTuple
+
+    Table = dict[str, tuple[int, int | None]]
+    """Of system calls their numbers on x86_64 and on aarch64; None: it has no such call."""
 
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 PRIVATE_NETWORK = (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)
 """Families that are safe to have in a network namespace of one's own."""
 
-
 if TYPE_CHECKING:
-    Table = dict[str, tuple[int, int | None]]
-    """Of system calls their numbers on x86_64 and on aarch64; None: it has no such call."""
 
+    class Instruction(NamedTuple):
+        """An operation, the instructions to skip when it holds and when it does not, and its constant."""
 
-class Instruction(NamedTuple):
-    """An operation, the instructions to skip when it holds and when it does not, and its constant."""
+        code: int
+        jt: int
+        jf: int
+        k: int
 
-    code: int
-    jt: int
-    jf: int
-    k: int
-
+else:
+    Instruction = namedtuple("Instruction", "code jt jf k")
 
 LOAD, JUMP_EQUAL, JUMP_GE, JUMP_ANY_BIT, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
@@ -268,7 +272,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 def known() -> bool:
     """Return whether there is a filter for this machine."""
-    return platform.machine() in _COLUMN and ctypes.sizeof(ctypes.c_void_p) == 8
+    return os.uname().machine in _COLUMN and ctypes.sizeof(ctypes.c_void_p) == 8
 
 
 def install(
@@ -309,7 +313,7 @@ def assembled(
     only_tcp: bool = False,
 ) -> tuple[str, _Program]:
     """Return this machine's name and the filter for it. Takes a millisecond once: who forks many calls it before."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if not known():
         raise SeccompError(errno.ENOSYS, "there is no system call filter for " + machine)
     lines = program(machine, families, allow_mounts, allow_ipc, only_tcp)

@@ -1,0 +1,154 @@
+"""What a prompt wants done: sentence by sentence, by the verb that it begins with and what it is about."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Literal
+
+Wish = Literal["change", "report", "question", "documentation", "git", "look", "lint", "nothing", "unknown"]
+"""*change*: of the program. *report*: of something that does not work. *look*: reading, running, explaining.
+*unknown*: a statement of some length whose verb is not known; it counts as a wish for a change."""
+
+_CHANGE = (
+    r"fix|add|implement|change|remove|rename|refactor|replace|support|allow|make|introduce|extract|move|drop|delete"
+    r"|handle"
+    r"|convert|migrate|rewrite|extend|improve|simplify|optimi[sz]e|adjust|ensure|prevent|avoid|return|raise|throw"
+    r"|parse"
+    r"|validate|expose|disable|enable|deprecate|split|merge the (?:two|functions?|classes)|unify|inline|clean|cleanup"
+    r"|create|build|write|use|set|switch|invert|revert to|restore|reduce|increase|limit|default|skip|ignore|treat"
+    r"|accept"
+    r"|reject|print|log|show|display|hide|render|emit|cache|store|save|load|wrap|unwrap|sort|filter|update|upgrade"
+    r"|bump"
+    r"|port|integrate|hook|wire|pass|check that|address|resolve|solve|correct|tweak|modify|generate|include|exclude"
+    r"|keep"
+    r"|stop|start using|turn|get rid|apply|debug|patch|strip|trim|escape|quote|define|declare|mock|test|cover|redo"
+    r"|re-?add"
+    r"|persist|emulate|track|require|override|let users?|give|provide|bring|put|swap|reorder|reuse|dedup\w*|sync"
+    r"|mark|tag|word|reword|document"
+)
+_LOOK = (
+    r"explain|review|describe|summari[sz]e|tell|list|look|investigate|analy[sz]e|check|run|try|read|find out|find"
+    r"|figure"
+    r"|research|compare|verify|think|continue|proceed|go ahead|go on|start|stop|wait|open|walk|search|plan|propose"
+    r"|suggest"
+    r"|confirm|understand|talk|chat|work on|help|guide|reply|respond|answer|discuss|brainstorm|audit|inspect|see"
+    r"|use subagents?|pick"
+)
+_GIT = (
+    r"(?:git )?(?:push|commit|rebase|squash|cherry-pick|pull|stash|checkout|check out|fetch|tag|publish|release|ship"
+    r"|deploy|switch (?:back )?to|delete (?:\w+ )*branch(?:es)?)|(?:create|open|draft|update|make|raise|close|write"
+    r"|save|submit) (?:an?|the|this|it as)?(?: new| draft)*"
+    r"\s*(?:pr|pull request|mr|branch|commit(?: message)?|worktree|issue|release|checkpoint|entireio checkpoint)\b"
+    r"|merge(?! the (?:two|functions?|classes))|resolve (?:the )?(?:merge )?conflicts?"
+)
+_DOCUMENTS = (
+    r"\b(?:read ?me|docs?|documentation|changelog|change ?log|docstrings?|comments?|claude\.md|agents\.md|contributing"
+    r"|architecture|adr|spec|\w+\.(?:md|rst|adoc|txt)|wiki|tutorial|guide|licen[cs]e|codeowners|typos?|wording)\b"
+)
+_LINT = (
+    r"\b(?:lint(?:er|ing)?|eslint|golangci(?:-lint)?|ruff|flake8|prettier|mypy|gofmt|fmt|format(?:ting|ter)?"
+    r"|type ?check\w*)\b"
+)
+_TROUBLE = (
+    r"\b(?:fail(?:s|ed|ing|ure)?|error|errors|crash\w*|panics?|broken?|breaks?|bugs?|wrong|incorrect\w*|regression"
+    r"|traceback"
+    r"|exception|doesn'?t|does not|don'?t|isn'?t|aren'?t|not working|no longer|never|hangs?|stuck|leaks?|missing|slow"
+    r"|should(?:n'?t)?|expected|instead of|unexpected\w*|too long|problem|must|need(?:s|ed)? to|has to|have to|want)\b"
+)
+_FILLER = re.compile(
+    r"(?i)\A[\s\W]*(?:\d+[.)\s-]+)?(?:(?:q(?=:)|question(?=:)|please|pls|plz|ok(?:ay)?|now|and|also|so|then|hey|hi"
+    r"|hello|great|cool"
+    r"|thanks|yes|yeah|no|sorry|well"
+    r"|but|next|first|finally|actually|maybe|perhaps|just|instead|alright|perfect|good|nice|it seems|i think|i guess"
+    r"|gah|oh|ah"
+    r"|(?:can|could|would|will) (?:you|we|u)(?: please| also| now| just| maybe)*|you (?:can|should|need to|could)"
+    r"|let'?s"
+    r"|let us|i(?:'d| would)? (?:want|like|need)(?: you| us)? to|i want|we (?:should|need to|can|could|want to"
+    r"|have to|must)"
+    r"|(?:do )?you mind|help me|try to|go ahead and|make sure (?:to|that|you)|feel free to|would it be possible to"
+    r"|is it possible to|how about(?: we|(?= this:))|try)\b[\s,:;.!-]*)+"
+)
+_SENTENCE = re.compile(
+    r"(?<=[.!?])\s+|\n+|\s+(?=(?:and|then|but) (?:then |also |please )?(?:commit|push|fix|add|update|remove)\b)|;\s+"
+)
+_CODE = re.compile(r"```[\s\S]*?(?:```|\Z)|^(?: {4}|\t|>).*$", re.MULTILINE)
+_QUESTION = re.compile(
+    r"(?i)\A\s*(?:what|why|how(?! about)|where|which|when|who|whose|is|are|was|were|does|do|did|should|has|have|had"
+    r"|can (?!you"
+    r"|we|u\b)"
+    r"|could (?!you|we)|would (?!you|we|it be)|will (?!you)|shall|am|any|isn't|aren't|doesn't|don't|didn't|so (?:did"
+    r"|do|is|what|why|how))\b"
+)
+_GIT_FIRST = re.compile(rf"(?i)\A(?:{_GIT})\b")
+_CHANGE_FIRST = re.compile(rf"(?i)\A(?:re-?)?(?:{_CHANGE})\b")
+_LOOK_FIRST = re.compile(rf"(?i)\A(?:{_LOOK})\b")
+_TOOL_FIRST = re.compile(
+    r"(?i)\A(?:use|invoke|call|spawn|start) (?:\S+ ){0,3}(?:plugin|skill|(?:sub-?)?agents?|mcp"
+    r"|workers?)\b"
+)
+_GO_ON = re.compile(
+    r"(?i)\A(?:do|try|fix|go for|like|implement|change) (?:it|that|this|both|all|them)\b[\W]*(?:please|now|then)?\W*\Z"
+)
+_CONFLICTS = re.compile(r"(?i)\b(?:merge|rebase) conflicts?\b")
+_ABOUT_DOCUMENTS = re.compile(rf"(?i){_DOCUMENTS}")
+_ABOUT_LINT = re.compile(rf"(?i){_LINT}")
+_IN_TROUBLE = re.compile(rf"(?i){_TROUBLE}")
+_WANTS = re.compile(
+    rf"(?i)\b(?:can (?:you|we)|could (?:you|we)|we (?:can|could)|suggest (?:that )?(?:we|you)"
+    r"|please|let'?s|should|need to|needs to|must"
+    rf"|want(?: you)? to|i want|make sure|has to|have to"
+    rf"|would like to|lets)\b[^.?!\n]{{0,40}}?\b(?:{_CHANGE})\b"
+)
+_BY_THE_BOOK = re.compile(r"(?i)\b(?:following|according to|as (?:described|written|planned)|per|see|based on|from)\b")
+_FEW_WORDS = 4
+
+
+def wish_of(prompt: str) -> Wish:
+    """Return what a prompt wants done; a change of the program where it wants that among other things."""
+    words = _CODE.sub("\n", prompt)
+    wishes = Counter(_of_sentence(part) for part in _SENTENCE.split(words) if re.search(r"\w", part))
+    if wishes["change"]:
+        return "change"
+    if wishes["report"] and not wishes["documentation"]:
+        return "report"
+    if not wishes:
+        return "nothing"
+    others: tuple[Wish, ...] = ("lint", "documentation", "git", "question", "look", "unknown")
+    for wish in others:
+        if wishes[wish]:
+            return wish
+    return "nothing"
+
+
+def _of_sentence(sentence: str) -> Wish:
+    said = sentence.strip()
+    bare = _FILLER.sub("", said)
+    tests: tuple[tuple[Wish | None, bool], ...] = (
+        ("git", bool(_GIT_FIRST.match(bare) or _CONFLICTS.search(said))),
+        ("nothing", len(bare.split()) < 2 or bool(_GO_ON.match(bare))),
+        ("look", bool(_TOOL_FIRST.match(bare))),
+        (None, bool(_CHANGE_FIRST.match(bare))),
+        (None, bool(_LOOK_FIRST.match(bare) and _WANTS.search(bare))),
+        ("look", bool(_LOOK_FIRST.match(bare))),
+        ("question", bool(_QUESTION.match(said) or _QUESTION.match(bare))),
+        (None, bool(_WANTS.search(said))),
+        ("question", said.endswith("?")),
+        ("lint", bool(_ABOUT_LINT.search(said))),
+        ("report", bool(_IN_TROUBLE.search(said))),
+        ("unknown", len(bare.split()) >= _FEW_WORDS),
+    )
+    wish: Wish | None = next((wish for wish, true in tests if true), "nothing")
+    return wish if wish is not None else _by_object(bare)
+
+
+def _by_object(said: str) -> Wish:
+    """Return what a wish for a change is about, by the first ten words: documents and layout are no program."""
+    about = " ".join(_BY_THE_BOOK.split(said)[0].split()[:10])
+    if _ABOUT_LINT.search(about):
+        return "lint"
+    return (
+        "documentation"
+        if _ABOUT_DOCUMENTS.search(about) and not re.search(r"(?i)\b(?:parser?|generator|code|test)\b", about)
+        else "change"
+    )
