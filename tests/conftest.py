@@ -18,6 +18,7 @@ from tests.e2e.fixtures import (  # noqa: F401
 
 # The commands under test take twice as long to start where their modules are compiled every time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # How long an example takes says more of the machine's load than of the code.
 settings.register_profile("worktrial", deadline=None)
 settings.load_profile("worktrial")

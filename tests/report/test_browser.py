@@ -9,6 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from tests.report.conftest import HOSTILE_TASK, Site
+from tests.report.fakerun import CONTROLS, FakeTrial, agent, control, make_run, make_suite, simple_tasks
+
+from worktrial.report.site import build
 
 pytestmark = pytest.mark.browser
 HOSTILE_TRIAL = f"trials/beta/{HOSTILE_TASK}/1.html"
@@ -64,6 +67,23 @@ def test_no_page_scrolls_sideways(opened: Callable[..., Page], name: str, width:
     page = opened(name, width)
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [320, 390, 800, 1280])
+def test_a_report_without_costs_and_times_that_tell_anything_fits_too(
+    chromium: Browser, tmp_path: Path, width: int
+) -> None:
+    suite = make_suite(tmp_path / "suite", simple_tasks(3))
+    quick = FakeTrial("solved", cost_usd=None, agent_s=0.1)
+    run = make_run(
+        tmp_path / "run", suite, [agent("alpha"), agent("beta"), *CONTROLS], 1,
+        lambda config, task, n: control(config) if config.kind in ("oracle", "nop") else quick,
+    )  # fmt: skip
+    page = chromium.new_page(viewport={"width": width, "height": 800})
+    page.goto(build(run, tmp_path / "report").index.as_uri())
+    assert page.locator(".pareto").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
 
 
 def test_the_first_screen_says_what_to_take_how_sure_that_is_and_what_it_costs(opened: Callable[..., Page]) -> None:

@@ -169,12 +169,11 @@ def _between(
     )
     tail = _cost_clause(*each_usd) + _pending(summary)
     if summary.count("unfinished"):
-        return Decision(
-            "unfinished", f"So far, {headline}", f"no decision before the run is finished ({figures}){tail}"
-        )
+        why = f"no decision before the run is finished ({figures}){tail}"
+        return Decision("unfinished", f"No winner yet: so far, {headline}", why)
     if paired.tasks < SMOKE_TEST_TASKS:
         certainty = f"{count(paired.tasks, 'task')} make a smoke test, not a decision ({figures}){tail}"
-        return Decision("smoke_test", f"Smoke test: {headline}", certainty)
+        return Decision("smoke_test", f"No winner yet: {headline}", certainty)
     if paired.established and p < _ALPHA and paired.difference > 0:
         found = headline.removeprefix(best.name)
         return Decision("established", f"Take {best.name}: it{found}", f"established ({figures}){tail}", best.name)

@@ -26,7 +26,7 @@ class CostRatio:
 def cost_ratio(cost: tuple[Floats, Floats], completed: tuple[Floats, Floats]) -> CostRatio | None:
     """Return (second's cost / completed) / (first's cost / completed), each of shape (tasks,), the same tasks.
 
-    The interval is the percentile bootstrap by task (Efron and Tibshirani 1993, chapter 13), both agents' trials of a
+    The interval is the expanded percentile bootstrap by task (Efron and Tibshirani 1993, chapter 13), both agents' trials of a
     task drawn together. None when either completed nothing or the first cost nothing, or with fewer than two tasks.
     """
     columns = np.column_stack([cost[0], completed[0], cost[1], completed[1]])
@@ -38,5 +38,5 @@ def cost_ratio(cost: tuple[Floats, Floats], completed: tuple[Floats, Floats]) ->
     top, bottom = drawn[:, 2] * drawn[:, 1], drawn[:, 3] * drawn[:, 0]
     ratios = np.full(len(drawn), math.inf)
     np.divide(top, bottom, out=ratios, where=bottom > 0)
-    low, high = percentile_interval(ratios)
+    low, high = percentile_interval(ratios, len(columns))
     return CostRatio(float(sums[2] * sums[1] / (sums[3] * sums[0])), low, high)

@@ -76,6 +76,7 @@ class LogAxis:
         low, high = math.log10(min(known)), math.log10(max(known))
         room = max(0.1, (high - low) * 0.06)
         self.low, self.high = low - room, high + room
+        self._ends = sorted({min(known), max(known)})
 
     def place(self, value: float) -> float:
         """Return where a value is; what is 0 or less stands at the left end."""
@@ -92,6 +93,8 @@ class LogAxis:
             inside = [value for value in found if self.low <= math.log10(value) <= self.high]
             if len(inside) <= most or self._marks:
                 break
+        if not inside:  # all within one step: its ends say where it is
+            return self._ends
         return inside[:: max(1, math.ceil(len(inside) / most))]
 
 

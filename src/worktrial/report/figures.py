@@ -19,6 +19,8 @@ from worktrial.report.landed import Landed
 from worktrial.report.pareto import Point, frontier
 from worktrial.report.reckoning import Reckoning
 
+TELLING_S = 1.0
+
 
 @dataclass(frozen=True)
 class TimeView:
@@ -33,7 +35,10 @@ class TimeView:
 
 
 def points(found: Reckoning) -> tuple[list[Point], bool]:
-    """Return the contenders as points, and whether their amounts are times since too few costs are known."""
+    """Return the contenders as points, and whether their amounts are times since too few costs are known.
+
+    There are none where neither says anything: times of less than a second are those of scripts.
+    """
     by_cost = []
     by_time = []
     for agent in found.summary.contenders:
@@ -46,7 +51,7 @@ def points(found: Reckoning) -> tuple[list[Point], bool]:
         by_time.append(Point(agent.name, agent.rate, agent.agent_s_median))
     if sum(bool(point.amount) for point in by_cost) > 1:
         return by_cost, False
-    return by_time, True
+    return [point for point in by_time if (point.amount or 0) >= TELLING_S], True
 
 
 def beaten_by(points: Sequence[Point]) -> list[tuple[Point, list[str]]]:

@@ -6,21 +6,20 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from worktrial.analyse.decision import Decision
-from worktrial.analyse.summary import RunSummary, TrialRow
+from worktrial.analyse.summary import RunSummary
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.config import Configuration
 from worktrial.formats.run import RunRequest
 from worktrial.pages.render import style
 from worktrial.report.asjson import report_json
+from worktrial.report.crew import write, write_pages
 from worktrial.report.landed import Landed
 from worktrial.report.overview import index_page
-from worktrial.report.pages import Shown, task_page, trial_page
 from worktrial.report.reckoning import reckon
 from worktrial.store.files import writing
 from worktrial.store.run import RunDir
@@ -55,26 +54,11 @@ def build(run: RunDir, out: Path, configuration: Configuration | None = None) ->
     landed = Landed(Path(request.suite), summary.lock.suite_digest)
     with replacing(out) as folder:
         # The suite's tasks are read for their own pages; the first page takes what it needs of them from there.
-        for path, page in _task_pages(run, summary, landed):
-            _write(folder / path, page)
-        _write(folder / "assets" / "report.css", style())
-        _write(folder / "index.html", index_page(found, landed))
-        _write(folder / "report.json", json.dumps(report_json(found, landed), indent=1) + "\n")
+        write_pages(run, folder, summary, landed)
+        write(folder / "assets" / "report.css", style())
+        write(folder / "index.html", index_page(found, landed))
+        write(folder / "report.json", json.dumps(report_json(found, landed), indent=1) + "\n")
     return Built(out / "index.html", summary, found.decision)
-
-
-def _task_pages(run: RunDir, summary: RunSummary, landed: Landed) -> Iterator[tuple[Path, str]]:
-    """Yield path and content of the pages of every task and its trials, one at a time."""
-    by_task: dict[str, list[TrialRow]] = defaultdict(list)
-    for row in summary.rows:
-        by_task[row.task].append(row)
-    for task in summary.request.tasks:
-        shown = Shown.of(landed.task(task), by_task[task])
-        yield Path("tasks", f"{task}.html"), task_page(shown, summary)
-        for row in shown.rows:
-            if row.outcome != "unfinished":
-                folder = run.trial_dir(row.agent, row.task, row.n)
-                yield Path("trials", row.agent, task, f"{row.n}.html"), trial_page(shown, summary, row, folder)
 
 
 def check_names(request: RunRequest) -> None:
@@ -131,14 +115,3 @@ def replacing(target: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a page. Its folder is only made when it is missing: to ask for each of thousands takes as long as a page."""
-    data = text.encode("utf-8", "replace")
-    with writing(path):
-        try:
-            path.write_bytes(data)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
