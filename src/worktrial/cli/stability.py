@@ -70,7 +70,8 @@ def print_relevance(summary: Summary) -> dict[str, Any]:
     talk.print(
         f"Test files ranked by history, names, imports and text, the first five against coverage of the changed "
         f"lines: precision {percent(found['precision'])}, recall {percent(found['recall'])}; "
-        f"of the whole ranking {percent(found['average_precision'])} average precision ({found['candidates']} candidates)",
+        f"of the whole ranking {percent(found['average_precision'])} average precision "
+        f"({found['candidates']} candidates)",
         markup=False,
         soft_wrap=True,
     )

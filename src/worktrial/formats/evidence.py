@@ -112,7 +112,7 @@ class Relevance(Record):
     recall: float | None
     """Share of the covering files, of five at most, that are among the first five; None: nothing to compare."""
     average_precision: float | None = None
-    """Mean over the covering files of the share of covering files down to each one's place, 0..1; None: no such file."""
+    """Mean over the covering files of the share of covering files down to each place, 0..1; None: no such file."""
 
 
 class TestRun(Record):
