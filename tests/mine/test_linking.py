@@ -117,9 +117,7 @@ def test_a_rebased_or_picked_commit_is_followed_by_its_patch_id(repo: Repository
 def test_a_checkpoint_trailer_links_the_session_and_not_those_that_looked_on(repo: Repository) -> None:
     asked = turn(repo, "Add lengths", *edits())
     other = turn(repo, "What is this?", edit("other.py", "SOMETHING_ELSE = 1\n"))
-    made = add(
-        repo, "Add lengths\n\nEntire-Checkpoint: a3b2c4d5e6f7\nEntire-Attribution: 73% agent (146/200 lines)"
-    )
+    made = add(repo, "Add lengths\n\nEntire-Checkpoint: a3b2c4d5e6f7\nEntire-Attribution: 73% agent (146/200 lines)")
     telling = told(
         repo.path,
         session("s", [asked], checkpoints=("a3b2c4d5e6f7",)),
