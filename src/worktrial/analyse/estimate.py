@@ -26,8 +26,9 @@ class CostRatio:
 def cost_ratio(cost: tuple[Floats, Floats], completed: tuple[Floats, Floats]) -> CostRatio | None:
     """Return (second's cost / completed) / (first's cost / completed), each of shape (tasks,), the same tasks.
 
-    The interval is the expanded percentile bootstrap by task (Efron and Tibshirani 1993, chapter 13), both agents' trials
-    of a task drawn together. None when either completed nothing or the first cost nothing, or with fewer than two tasks.
+    The interval is the expanded percentile bootstrap by task (Efron and Tibshirani 1993, chapter 13), both agents'
+    trials of a task drawn together. None when either completed nothing or the first cost nothing, or with fewer than
+    two tasks.
     """
     columns = np.column_stack([cost[0], completed[0], cost[1], completed[1]])
     sums = columns.sum(axis=0)
