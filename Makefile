@@ -4,7 +4,7 @@ PYTHON ?= $(shell sh tools/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test attacks check bench soak agents-real schema lock system clean
+.PHONY: demo test attacks gate check bench coverage-of-intervals soak agents-real schema lock system clean
 
 demo: $(VENV)/core system
 	$(BIN)/worktrial demo --out demo
@@ -22,9 +22,17 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The gate alone: runs that regressed, that did not, and too small to tell, and the templates for CI servers.
+gate: $(VENV)/dev system
+	$(BIN)/pytest tests/e2e/test_gate.py tests/e2e/test_ci_templates.py
+
 # make bench NAME=mine REPO=PATH
 bench: $(VENV)/dev system
 	@$(BIN)/python -m benchmarks.$(NAME) $(if $(REPO),--repo $(REPO))
+
+# How often the 95% intervals hold the truth: exact where it can be reckoned, else simulated. Some minutes.
+coverage-of-intervals: $(VENV)/dev
+	@$(BIN)/python -m benchmarks.coverage_of_intervals
 
 # Hundreds of sandboxes in standby at once, ten thousand in a row: what do they leave? And all of the contract with
 # podman. About an hour.
@@ -43,7 +51,7 @@ schema: $(VENV)/dev
 lock: $(VENV)/dev
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header -o requirements/core.txt
-	$(BIN)/uv pip compile -q pyproject.toml --group dev --extra ide --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile -q pyproject.toml --group dev --extra ide --extra parquet --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header -o requirements/dev.txt
 
 # The program's own packages, pinned and checked by hash, and the checkout itself.

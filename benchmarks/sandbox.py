@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from worktrial.formats.run import TrialLimits
+from worktrial.languages.python.testing import PRELOAD
 from worktrial.sandboxes.namespaces import Namespaces
 from worktrial.sandboxes.owner import hand_over
 from worktrial.sandboxes.protocol import Command, Mount
@@ -128,7 +129,7 @@ class Bench:
             argv,
             60,
             mounts=tuple(mounts) if len(argv) > 1 else (),
-            preload=("pytest",) if warm else (),
+            preload=PRELOAD if warm else (),
             env=_ENVIRONMENT,
         )
         done = await workspace.run(command)

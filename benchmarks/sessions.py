@@ -81,10 +81,20 @@ def _claude_round(texts: Texts, number: int) -> Iterator[Line]:
         "gitBranch": "main", "timestamp": f"2026-02-{number % 28 + 1:02d}T10:00:{number % 60:02d}.000Z",
         "uuid": f"u-{number}",
     }  # fmt: skip
-    usage = {"input_tokens": 3, "cache_read_input_tokens": 40000, "cache_creation_input_tokens": 900, "output_tokens": 8}
+    usage = {
+        "input_tokens": 3,
+        "cache_read_input_tokens": 40000,
+        "cache_creation_input_tokens": 900,
+        "output_tokens": 8,
+    }
 
     def said(block: Line, part: int) -> Line:
-        message = {"model": "claude-sonnet-4-5", "id": f"msg_{number}_{part}", "type": "message", "role": "assistant"}
+        message: Line = {
+            "model": "claude-sonnet-4-5",
+            "id": f"msg_{number}_{part}",
+            "type": "message",
+            "role": "assistant",
+        }
         message |= {"content": [block], "stop_reason": None, "usage": usage}
         return {**head, "type": "assistant", "message": message, "requestId": f"req_{number}_{part}"}
 
@@ -128,13 +138,15 @@ def _claude_round(texts: Texts, number: int) -> Iterator[Line]:
     inner = {**head, "type": "user", "message": {"role": "user", "content": [
         {"tool_use_id": f"toolu_sub_{number}", "type": "tool_result", "content": texts.some(6500)}]}}  # fmt: skip
     yield progress({"type": "agent_progress", "message": inner, "agentId": "a1", "prompt": ""})
-    yield {"type": "file-history-snapshot", "messageId": "m", "snapshot": {"trackedFileBackups": {}, "id": texts.some(300)}}
+    snapshot = {"trackedFileBackups": {}, "id": texts.some(300)}
+    yield {"type": "file-history-snapshot", "messageId": "m", "snapshot": snapshot}
 
 
 def codex_rounds(texts: Texts) -> Iterator[list[Line]]:
     """Yield the lines of one round after another; the first begins the session."""
     meta = {"id": "01a21f68-ca7b-7eb0-b689-a969fad3cdff", "cwd": "/home/dev/shop", "cli_version": "0.142.2",
-            "base_instructions": {"text": texts.some(20000)}, "git": {"commit_hash": "a" * 40, "branch": "main"}}  # fmt: skip
+            "base_instructions": {"text": texts.some(20000)},
+            "git": {"commit_hash": "a" * 40, "branch": "main"}}  # fmt: skip
     yield [{"timestamp": "2026-06-26T12:00:00.000Z", "type": "session_meta", "payload": meta}]
     for number in itertools.count():
         stamp = f"2026-06-26T12:{number // 60 % 60:02d}:{number % 60:02d}.000Z"
@@ -145,7 +157,10 @@ def _codex_round(texts: Texts, number: int) -> Iterator[tuple[str, Line]]:
     turn = {"internal_chat_message_metadata_passthrough": {"turn_id": f"turn-{number}"}}
     if number % 16 == 0:
         text = texts.some(900)
-        yield "turn_context", {"turn_id": f"turn-{number}", "cwd": "/home/dev/shop", "model": "gpt-5.5", "x": texts.some(900)}
+        yield (
+            "turn_context",
+            {"turn_id": f"turn-{number}", "cwd": "/home/dev/shop", "model": "gpt-5.5", "x": texts.some(900)},
+        )
         content = [{"type": "input_text", "text": text}]
         yield "response_item", {"type": "message", "role": "user", "content": content, **turn}
         yield "event_msg", {"type": "user_message", "message": text, "images": []}
@@ -157,18 +172,26 @@ def _codex_round(texts: Texts, number: int) -> Iterator[tuple[str, Line]]:
         yield "response_item", {"type": "message", "role": "assistant", "content": content, **turn}
     command = "git commit -am 'Do it'" if number % 60 == 0 else "rg -n greet src"
     given = json.dumps({"cmd": command, "workdir": "/home/dev/shop", "why": texts.some(80)})
-    yield "response_item", {"type": "function_call", "name": "exec_command", "arguments": given, "call_id": f"c{number}", **turn}
+    yield (
+        "response_item",
+        {"type": "function_call", "name": "exec_command", "arguments": given, "call_id": f"c{number}", **turn},
+    )
     output = f"Chunk ID: 1\nWall time: 0.1 seconds\nProcess exited with code 0\nOutput:\n{texts.some(3600)}"
     yield "response_item", {"type": "function_call_output", "call_id": f"c{number}", "output": output, **turn}
     counts = {"input_tokens": number, "cached_input_tokens": 9, "output_tokens": 5, "total_tokens": number}
     info = {"total_token_usage": counts, "last_token_usage": counts, "model_context_window": 121600}
-    yield "event_msg", {"type": "token_count", "info": info, "rate_limits": {"primary": {"used_percent": 1.0}, "x": "y" * 200}}
+    yield (
+        "event_msg",
+        {"type": "token_count", "info": info, "rate_limits": {"primary": {"used_percent": 1.0}, "x": "y" * 200}},
+    )
     if number % 27 == 0:
         body = "".join(f"+{line}\n" for line in texts.some(1500).split("\n"))
         patch = f"*** Begin Patch\n*** Update File: app.py\n@@\n{body}*** End Patch\n"
         one = {"type": "custom_tool_call", "status": "completed", "call_id": f"p{number}", "name": "apply_patch"}
         yield "response_item", {**one, "input": patch, **turn}
-        changes = {"/home/dev/shop/app.py": {"type": "update", "unified_diff": f"@@ -1 +1,9 @@\n{body}", "move_path": None}}
+        changes = {
+            "/home/dev/shop/app.py": {"type": "update", "unified_diff": f"@@ -1 +1,9 @@\n{body}", "move_path": None}
+        }
         done = {"type": "patch_apply_end", "call_id": f"p{number}", "stdout": "Success", "success": True}
         yield "event_msg", {**done, "changes": changes, "status": "completed"}
         told = {"type": "custom_tool_call_output", "call_id": f"p{number}", "output": "Success. Updated app.py"}
@@ -215,9 +238,7 @@ def make_logs(folder: Path, mib: int) -> list[Path]:
 
 def measured(program: str, paths: list[Path]) -> list[float]:
     """Run a program over files and return the figures that it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, paths)], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program, *map(str, paths)], check=True, capture_output=True, text=True)
     return [float(word) for word in done.stdout.split()]
 
 
@@ -239,7 +260,10 @@ def main() -> None:
             print(f"turn {turn + 1}: read {reads[-1][0]:.2f} s, json.loads of all lines {bases[-1][0]:.2f} s of CPU")
         read, base = sorted(reads)[len(reads) // 2], sorted(bases)[len(bases) // 2]
         few_mib = sum(path.stat().st_size for path in few) / MIB
-    print(f"found: {read[2]:.0f} prompts, {read[3]:.0f} edits, {read[4]:.0f} commits, {read[5]:.0f} torn, {read[6]:.0f} unknown")
+    print(
+        f"found: {read[2]:.0f} prompts, {read[3]:.0f} edits, {read[4]:.0f} commits, "
+        f"{read[5]:.0f} torn, {read[6]:.0f} unknown"
+    )
     print(
         json.dumps({
             "mib": round(mib),

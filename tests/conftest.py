@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import settings
 from tests.e2e.fixtures import (  # noqa: F401
     _cache_of_the_session,
     _validated,
@@ -12,6 +15,13 @@ from tests.e2e.fixtures import (  # noqa: F401
     shell,
     suite,
 )
+
+# The commands under test take twice as long to start where their modules are compiled every time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# How long an example takes says more of the machine's load than of the code.
+settings.register_profile("worktrial", deadline=None)
+settings.load_profile("worktrial")
 
 # Here, and not beside it: the attacks import it too, and what is imported already cannot be rewritten.
 pytest.register_assert_rewrite("tests.sandboxes.contract")

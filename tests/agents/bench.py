@@ -46,7 +46,7 @@ class OwnGateway:
         settings, tied = for_agents(GatewayConfig(), [config])
         running = gateway_server.Gateway(settings, budget=self.budget)
         with tempfile.TemporaryDirectory() as place:
-            await running.start(socket=Path(place) / "gateway.sock")
+            await running.start(socket=Path(place) / "gateway.sock", port=0)
             try:
                 async with GatewayLink(running, tied).endpoint(trial, config, folder) as endpoint:
                     yield endpoint

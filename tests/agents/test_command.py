@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.agents.bench import Bench
+from tests.agents.bench import Bench, Serve
+from tests.tools.model_server import Turn, Usage
 
 from worktrial.agents.command import CommandAgent, command_config
 from worktrial.errors import UsageError
 from worktrial.formats.run import AgentConfig, TrialLimits
+from worktrial.sandboxes.select import choose
 
 
 def _agent(script: str, *, env: dict[str, str] | None = None, mounts: tuple[str, ...] = ()) -> CommandAgent:
@@ -206,3 +208,45 @@ def test_paths_with_blanks_survive(here: Path) -> None:
     (folder / "agent").write_text("")
     config = command_config("c", f"{shlex.quote(str(folder / 'agent'))} 'two words'")
     assert config.command == (str(folder / "agent"), "two words")
+
+
+ASKING = """
+import json, os, sys, urllib.request
+body = {"model": os.environ["WORKTRIAL_MODEL"], "messages": [{"role": "user", "content": sys.stdin.read()}]}
+request = urllib.request.Request(
+    os.environ["OPENAI_BASE_URL"] + "/chat/completions",
+    json.dumps(body).encode(),
+    {"Content-Type": "application/json", "Authorization": "Bearer " + os.environ["OPENAI_API_KEY"]},
+)
+print(json.load(urllib.request.urlopen(request))["choices"][0]["message"]["content"])
+"""
+
+
+@pytest.mark.parametrize("tier", ["namespaces", "landlock"])
+async def test_a_program_with_a_model_reaches_it_by_the_gateway_and_is_metered(
+    tmp_path: Path, tier: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets an address and a key that is none; the real key stays outside."""
+    server = await serve(Turn("forty-two", usage=Usage(100, 7)), key="the-real-key-of-this-test")
+    monkeypatch.setenv("OWN_KEY", "the-real-key-of-this-test")
+    config = AgentConfig(
+        name="c",
+        kind="command",
+        command=("python3", "-c", ASKING),
+        model="any-model",
+        base_url=f"{server.url}/v1",
+        key_env="OWN_KEY",
+        input_usd_per_mtok=1000.0,
+        output_usd_per_mtok=1000.0,
+    )
+    own = Bench(choose(tier), tmp_path)
+    attempt = await own.attempt("How many?")
+    outcome = await CommandAgent(config).attempt(attempt)
+    assert (outcome.ended, outcome.cause) == ("completed", ""), outcome.detail
+    assert (own.logs / "agent.log").read_text() == "forty-two\n"
+    assert server.requests[0].body["messages"][0]["content"] == "How many?"
+    used = outcome.usage
+    assert (used.requests, used.input_tokens, used.output_tokens, outcome.steps) == (1, 100, 7, 1)
+    assert used.cost_usd == pytest.approx(0.107)
+    assert b"the-real-key" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    await attempt.workspace.close()

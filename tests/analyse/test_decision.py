@@ -55,15 +55,39 @@ def test_a_large_lead_over_many_tasks_is_established(summary: Make) -> None:
         "established: Take beta: it solved 88% of 24 tasks, 50 points more than alpha \u2013 established"
     )
     assert decision.agent == "beta"
-    assert "at the same cost" in decision.sentence
+    assert "at 0.4 times the cost per completed task" in decision.sentence
 
 
 def test_a_small_lead_is_not_and_the_sentence_says_what_could_have_been_seen(summary: Make) -> None:
     solves = {"alpha": 12, "beta": 13}
     decision = decide(summary(["alpha", "beta"], 24, lambda config, task, n: number(task) < solves.get(config.name, 0)))
     assert text(decision).startswith("not_established: No winner yet: beta solved 54%")
-    assert re.search(r"only differences of \d+ points or more would show", decision.sentence)
+    assert re.search(r"\d+ more tasks would show a difference of 5 points", decision.sentence)
+    assert "at the same cost" in decision.sentence
     assert decision.agent is None
+
+
+def test_a_difference_out_of_reach_is_not_promised(summary: Make) -> None:
+    def solves(config: AgentConfig, task: str, n: int) -> bool:
+        return number(task) % 2 == (config.name == "beta") or number(task) == 0
+
+    decision = decide(summary(["alpha", "beta"], 25, solves))
+    assert decision.level == "not_established"
+    assert re.search(r"only differences of \d+ points or more would show", decision.sentence)
+
+
+def test_while_nothing_is_established_the_cheaper_agent_is_kept(tmp_path: Path) -> None:
+    def outcomes(config: AgentConfig, task: str, n: int) -> FakeTrial:
+        solves = {"alpha": 14, "beta": 15}
+        solved = number(task) < solves.get(config.name, 0)
+        return FakeTrial("solved" if solved else "not_solved", cost_usd={"alpha": 0.1, "beta": 0.5}[config.name])
+
+    suite = make_suite(tmp_path / "suite", simple_tasks(24))
+    run = make_run(tmp_path / "run", suite, [agent("alpha"), agent("beta")], 1, outcomes)
+    decision = decide(summarise(run, KINDS))
+    assert decision.headline == "Keep alpha: beta solved +4 points at 4.7 times the cost per completed task"
+    assert decision.certainty.startswith("not established (95% CI")
+    assert (decision.agent, decision.keep) == (None, "alpha")
 
 
 def test_agents_that_solve_the_same_are_level(summary: Make) -> None:
@@ -74,7 +98,7 @@ def test_agents_that_solve_the_same_are_level(summary: Make) -> None:
 
 def test_fewer_than_20_tasks_are_a_smoke_test_whatever_p_says(summary: Make) -> None:
     decision = decide(summary(["alpha", "beta"], 15, lambda config, task, n: config.name == "beta"))
-    assert text(decision).startswith("smoke_test: Smoke test: beta solved 100%")
+    assert text(decision).startswith("smoke_test: No winner yet: beta solved 100%")
     assert "p < .001" in decision.sentence
 
 
@@ -142,5 +166,5 @@ def test_the_dearer_agent_is_said_to_be_so(tmp_path: Path) -> None:
     outcomes = by_chance({"alpha": 0.1, "beta": 1.0}, {"alpha": 0.1, "beta": 0.5})
     agents = [agent("alpha"), agent("beta")]
     decision = decide(summarise(make_run(tmp_path / "run", suite, agents, 2, outcomes), KINDS))
-    assert re.search(r"at [3-7]\.\d times the cost", decision.sentence)
+    assert re.search(r"at [1-3]\.\d times the cost per completed task", decision.sentence)
     assert "2 trials a task" in decision.sentence

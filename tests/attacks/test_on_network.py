@@ -8,11 +8,17 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.attacks.tiers import Opener, attack, reached, unconfined
+import pytest_asyncio
+from tests.attacks.tiers import LIMITS, Opener, attack, reached, unconfined
+
+from worktrial.sandboxes.inside.landlock import abi
+from worktrial.sandboxes.landlock import Landlock, probe
+from worktrial.sandboxes.protocol import Workspace
 
 CALL = """
 def call(name, family, kind, address):
@@ -91,6 +97,16 @@ def listeners() -> Iterator[Listeners]:
         yield Listeners(stack, folder)
 
 
+@pytest_asyncio.fixture
+async def landlock() -> AsyncIterator[Workspace]:
+    found = probe()
+    if not found.works:
+        pytest.skip(found.cause)
+    workspace = await Landlock().open((), LIMITS)
+    yield workspace
+    await workspace.close()
+
+
 async def test_nothing_of_the_host_s_is_reached_in_any_address_family(opened: Opener, listeners: Listeners) -> None:
     """A pair of datagram sockets is among them: it could be pointed at any other."""
     command = attack(CALL, *listeners.arguments)
@@ -143,3 +159,51 @@ with attempt():
 """
     done = await (await opened()).run(attack(script))
     assert not reached(done)
+
+
+THROUGH_A_PORT = """
+def call(name, kind, protocol, port, how="connect"):
+    with attempt():
+        with socket.socket(socket.AF_INET, kind, protocol) as caller:
+            caller.settimeout(3)
+            if how == "connect":
+                caller.connect(("127.0.0.1", port))
+                caller.send(b"x")
+            else:
+                caller.sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", port))
+            reached(name)
+allowed, other, udp = map(int, sys.argv[1:])
+call("allowed", socket.SOCK_STREAM, 0, allowed)
+call("other", socket.SOCK_STREAM, 0, other)
+call("with the first packet", socket.SOCK_STREAM, 0, other, "fast")
+call("multipath", socket.SOCK_STREAM, 262, other)
+call("multipath to the allowed", socket.SOCK_STREAM, 262, allowed)
+call("datagram", socket.SOCK_DGRAM, 0, udp)
+with attempt():
+    with socket.socket() as server:
+        server.listen(1)
+        reached("listening")
+with attempt():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        reached("bound")
+for family in (socket.AF_INET6, socket.AF_UNIX, 16, 17, 40):
+    with attempt():
+        socket.socket(family, socket.SOCK_STREAM if family != 16 else socket.SOCK_RAW)
+        reached(f"family {family}")
+"""
+
+
+@pytest.mark.skipif(not abi() >= 4, reason="before Linux 6.7 Landlock cannot tell TCP ports apart")
+async def test_where_a_port_is_the_way_to_the_gateway_it_is_the_only_way_out(
+    landlock: Workspace, listeners: Listeners
+) -> None:
+    with socket.socket() as gateway:
+        gateway.bind(("127.0.0.1", 0))
+        gateway.listen(8)
+        port = gateway.getsockname()[1]
+        command = attack(THROUGH_A_PORT, port, listeners.arguments[0], listeners.arguments[2])
+        free = await unconfined(command)
+        assert free >= {"allowed", "other", "datagram", "listening", "bound", "family 1"}
+        assert reached(await landlock.run(replace(command, port=port))) == {"allowed"}
+        assert reached(await landlock.run(command)) == set()

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 from tests.e2e.workshop import Shell
 
-COMMANDS = ["mine", "validate", "run", "grade", "report", "demo", "doctor"]
+COMMANDS = [
+    *("mine", "validate", "review", "refresh", "describe", "run", "grade", "report", "compare", "gate", "export"),
+    *("demo", "doctor"),
+]
 
 
 def tools(folder: Path, *without: str) -> str:
@@ -91,6 +94,9 @@ def test_help_lists_every_command_and_imports_none(shell: Shell) -> None:
         ["--version"],
         ["run", "--help"],
         ["validate", "--help"],
+        ["review", "--help"],
+        ["refresh", "--help"],
+        ["describe", "--help"],
         ["grade", "--help"],
         ["doctor", "--help"],
     ):

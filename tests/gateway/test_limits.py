@@ -45,6 +45,15 @@ async def test_a_budget_of_tokens_holds_too(bench: Bench) -> None:
     assert (budget.spent_tokens, budget.known) == (300, False)
 
 
+async def test_with_a_budget_in_money_a_model_nobody_has_a_price_for_is_refused(bench: Bench) -> None:
+    """An agent may ask models beside the one it is configured with, and could spend anything by them."""
+    gateway, trial = await bench.trial(Turn("hi", usage=TEN_CENTS), budget=Budget(0.10), prices={})
+    refused = await bench.ask(gateway, trial, *asking("openai_chat"))
+    assert (refused.status, bench.records()[-1].outcome) == (400, "no_price")
+    assert "no price is known" in refused.json["error"]["message"]
+    assert not bench.server.requests
+
+
 async def test_budgets_of_trial_agent_and_run_stop_each_their_own(bench: Bench) -> None:
     """One trial's end is not another's; one agent's not another's."""
     await bench.serve(Turn("hi", usage=TEN_CENTS))

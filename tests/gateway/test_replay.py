@@ -114,6 +114,11 @@ def test_ids_that_agents_make_up_are_no_part_of_a_request() -> None:
     )
     assert canonical(b'{"model": "m"}') != canonical(b'{"model": "n"}')
     assert canonical(b"no json") != canonical(b"none")
+    first, second = (
+        canonical(b'{"input": [{"id": "msg_%s"}]}' % made)
+        for made in (b"42d88139-1073-5395-b935-df0555dad730", b"aa1b386b-ad6c-5855-b325-ec9c2bd4dcbf")
+    )
+    assert first == second
 
 
 def test_a_folder_without_a_record_is_refused(tmp_path: Path) -> None:

@@ -113,6 +113,10 @@ def assignments(make: Maker) -> list[Planted]:
 
 WAYS = [
     ("Mail {user}.x@{host}.com or not", "{user}.x@{host}"),
+    ("WHO = '{user}@{host}.com'", "{user}@{host}"),
+    ("[mail](mailto:{user}@{host}.com), <{user}@{host}.com>; x={user}@{host}.com", "{user}@{host}"),
+    ('cwd="/home/{user}", home=/Users/{user}', "{user}"),
+    ("cd '/home/{user}/x' && ls (/home/{user})", "{user}"),
     ('File "/home/{user}/src/app.py", line 3', "{user}"),
     ("open /Users/{user}/Library/x", "{user}"),
     ("C:\\Users\\{user}\\AppData", "{user}"),
@@ -138,7 +142,7 @@ def people(make: Maker) -> list[Planted]:
                 Planted(f"Signed-off-by: {name} <{mail}>", name),
             ]
     found.append(Planted("thanks @zplatform for this", "zplatform"))
-    for way, value in WAYS * 6:
+    for way, value in WAYS * 4:
         parts = {"user": make.some(LOWER, 9), "host": f"{make.some(LOWER, 6)}-{make.some(string.digits, 2)}"}
         parts["User"] = parts["user"].capitalize()
         found.append(Planted(way.format(**parts), value.format(**parts)))

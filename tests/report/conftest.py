@@ -18,8 +18,8 @@ from tests.report.fakerun import (
     change,
     make_run,
     make_suite,
-    simple_tasks,
     trajectory,
+    varied_tasks,
 )
 
 from worktrial.formats.run import AgentConfig
@@ -68,7 +68,7 @@ def outcome(config: AgentConfig, task: str, n: int) -> FakeTrial:
                 "tests.log": HOSTILE + "\n" + "x" * 300_000 + "the end",
                 "agent.log": "10%\r50%\r100% \x1b]0;title\x07done",
             },
-            trajectory=trajectory(HOSTILE, "word " * 10_000),
+            trajectory=trajectory(HOSTILE, "word " * 10_000, failing=2),
         )
     if task.startswith("03") and config.name == "alpha" and n == 2:
         return FakeTrial("infrastructure", cause="provider_error", detail=f"429 {HOSTILE}")
@@ -89,10 +89,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             fail_to_pass=(f"tests/test_core.py::test[{HOSTILE}]",), pass_to_pass=("tests/test_core.py::test_gone",)
         ),
     )
-    suite = make_suite(folder / "suite", [*simple_tasks(24), hostile])
+    suite = make_suite(folder / "suite", [*varied_tasks(24), hostile])
     agents = [
         agent("alpha", model=HOSTILE),
-        agent("beta", model="m-2"),
+        agent("beta", model="m-2", cutoff="2025-06-01"),
         AgentConfig(name="house:script", kind="command"),
         *CONTROLS,
     ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from worktrial.formats.provenance import Difficulty, Link, Provenance, Work, WorkKind
 from worktrial.formats.run import AgentConfig, RunLock, RunRequest
 from worktrial.formats.suite import SuiteInfo
 from worktrial.formats.task import ExpectedTests, Task
@@ -20,7 +21,7 @@ from worktrial.formats.trajectory import (
     ToolCall,
     Trajectory,
 )
-from worktrial.formats.trial import Timings, Trial, TrialEnd, Usage
+from worktrial.formats.trial import Timings, ToolUse, Trial, TrialEnd, Usage
 from worktrial.formats.verdict import Verdict
 from worktrial.store.files import write_bytes, write_text
 from worktrial.store.run import RunDir, TrialDir
@@ -58,6 +59,10 @@ class FakeTask:
             pass_to_pass=tuple(f"tests/test_core.py::test_old[{n}]" for n in range(6)),
         )
     )
+    work: Work | None = None
+    provenance: Provenance | None = None
+    prompts: tuple[str, ...] = ()
+    landed_at: datetime = START - timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class FakeTrial:
     logs: Mapping[str, str] = field(default_factory=dict)
     trajectory: Trajectory | None = None
     requests: int = 5
+    tool_use: ToolUse | None = None
 
 
 Outcomes = Callable[[AgentConfig, str, int], FakeTrial]
@@ -101,6 +107,32 @@ def simple_tasks(count: int) -> list[FakeTask]:
     ]
 
 
+def varied_tasks(count: int) -> list[FakeTask]:
+    """Return tasks of several kinds, sizes and origins, some of it unknown."""
+    kinds: tuple[WorkKind, ...] = ("bug_fix", "new_code", "refactoring")
+    sizes: tuple[tuple[Difficulty, int], ...] = (("small", 6), ("medium", 40), ("large", 300))
+    found = []
+    for n, task in enumerate(simple_tasks(count)):
+        difficulty, lines = sizes[n % 7 % 3]
+        work = Work(kind=kinds[n % 5 % 3], difficulty=difficulty, lines=lines + n % 4, files=1 + n % 3)
+        link = Link(source="claude_code", session=f"s{n}", reason="checkpoint_trailer", confidence=0.99)
+        written = Provenance(
+            links=(link,), agent_lines=n % 4 * 3, human_lines=6, models=("opus-4", "gpt-5")[n % 2 :][:1]
+        )
+        landed = START - timedelta(days=20 * n % 700)
+        turns = ("Please do this.", "And with tests, please.") if n % 10 == 3 else ()
+        found.append(
+            replace(
+                task,
+                work=work if n % 9 else None,
+                provenance=written if n % 3 else None,
+                landed_at=landed,
+                prompts=turns,
+            )
+        )
+    return found
+
+
 def make_suite(folder: Path, tasks: list[FakeTask]) -> Suite:
     """Write a suite."""
     suite = Suite(folder)
@@ -114,7 +146,7 @@ def make_suite(folder: Path, tasks: list[FakeTask]) -> Suite:
                 language="python",
                 mode="backout",
                 commit="ab12cd34" * 5,
-                landed_at=START - timedelta(days=30),
+                landed_at=task.landed_at,
                 base_tree="1" * 40,
                 tests_tree="2" * 40,
                 solution_tree="3" * 40,
@@ -123,6 +155,10 @@ def make_suite(folder: Path, tasks: list[FakeTask]) -> Suite:
                 test_files=("tests/test_core.py",),
                 tests=task.tests,
                 test_timeout_s=60,
+                work=task.work,
+                provenance=task.provenance,
+                prompts=task.prompts,
+                prompt_kind="conversation" if task.prompts else "message",
             ),
             prompt=task.prompt,
             solution=task.solution,
@@ -186,6 +222,7 @@ def write_trial(folder: TrialDir, fake: FakeTrial) -> None:
                 cost_source="metered" if known else None,
             ),
             tool_calls={"shell": 7, "edit": 2},
+            tool_use=fake.tool_use,
             steps=9,
             timings=Timings(workspace_s=0.04, agent_s=fake.agent_s, patch_s=0.02, grade_s=2.3, test_s=2.2),
             sandbox="namespaces",
@@ -216,12 +253,17 @@ def write_trial(folder: TrialDir, fake: FakeTrial) -> None:
         )
 
 
-def trajectory(*messages: str) -> Trajectory:
-    """Return a trajectory in which the agent says each message, calls the shell and reads what it gave back."""
+def trajectory(*messages: str, failing: int = 0) -> Trajectory:
+    """Return a trajectory in which the agent says each message, calls the shell and reads what it gave back.
+
+    `failing` is the number of the step whose call fails; 0: none.
+    """
     steps = [Step(step_id=1, source="user", message="Please fix the type conversion.")]
     for number, message in enumerate(messages, 2):
         call = ToolCall(tool_call_id=f"c{number}", function_name="shell", arguments={"command": f"grep -n {message}"})
-        result = ObservationResult(source_call_id=call.tool_call_id, content=f"\x1b[32m41\x1b[0m: {message}\nexit 0")
+        result = ObservationResult(
+            source_call_id=call.tool_call_id, content=f"\x1b[32m41\x1b[0m: {message}\nexit {int(number == failing)}"
+        )
         steps.append(
             Step(
                 step_id=number,
@@ -269,6 +311,15 @@ def by_chance(rates: Mapping[str, float], costs: Mapping[str, float | None], see
             patch=change("src/click/types.py", "return parts[0]", "return tuple(parts)") + NEW_FILE,
             logs={"tests.log": TEST_LOG, "agent.log": "reading…\rdone\n"},
             trajectory=trajectory("looking for the conversion", "editing it", "running the tests"),
+            tool_use=ToolUse(
+                calls={
+                    "read": luck.randint(2, 9),
+                    "search": luck.randint(0, 5),
+                    "edit": 2,
+                    "run_test": luck.randint(0, 3),
+                },
+                tests_after_last_edit=int(luck.random() < (0.8 if solved else 0.5)),
+            ),
         )
 
     return outcome

@@ -187,6 +187,31 @@ def test_a_torn_file_found_late_leaves_the_earlier_report_as_it_was(small: RunDi
     assert [path.name for path in out.parent.iterdir()] == ["report"]
 
 
+def test_many_trials_are_shared_among_processes_and_the_pages_are_the_same(
+    small: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(small, tmp_path / "one")
+    monkeypatch.setattr("worktrial.report.crew.MANY_TRIALS", 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(3))
+    build(small, tmp_path / "three")
+    one, three = (files_of(tmp_path / name) for name in ("one", "three"))
+    assert set(one) == set(three)
+    for name in set(one) - {"index.html", "report.json"}:  # those say when they were made
+        assert one[name] == three[name], name
+
+
+def test_what_another_process_finds_torn_is_named_as_well(
+    small: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worktrial.report.crew.MANY_TRIALS", 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(3))
+    last = small.request().tasks[-1]
+    (small.trial_dir("alpha", last, 1).path / "trajectory.json").write_text("{")
+    with pytest.raises(FormatError, match=r"trajectory\.json"):
+        build(small, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_its_suite_a_run_is_still_reported(small: RunDir, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "suite")
     built = build(small, tmp_path / "out")

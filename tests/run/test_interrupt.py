@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,7 @@ def test_a_spent_budget_stops_the_run_and_a_larger_one_goes_on(suite: Path, shel
     ]
     ended = shell(*command, "--budget", "0.45")
     assert ended.code == 3, ended.err
-    assert "the budget is spent" in ended.err
+    assert "a budget is spent" in ended.err
     assert "--budget" in ended.err
     done = {name for name in finished(run) if json.loads((run / name).read_text())["ended"] == "completed"}
     assert len(done) == 1
@@ -229,6 +230,34 @@ def test_a_spent_budget_stops_the_run_and_a_larger_one_goes_on(suite: Path, shel
     assert all(before[name] == finished(run)[name] for name in done)
     total = sum(json.loads(path.read_text())["usage"]["cost_usd"] for path in run.glob("trials/*/*/*/trial.json"))
     assert 1.2 <= total <= 2.0
+
+
+def test_an_agent_s_own_budget_stops_that_agent_alone_and_may_grow(suite: Path, shell: Shell, server: str) -> None:
+    priced(shell, server, input_usd_per_mtok=100.0, output_usd_per_mtok=0.0, budget_usd=0.15)
+    file = shell.folder / "worktrial.toml"
+    other = tomllib.loads(file.read_text())["agents"]["model"]
+    del other["budget_usd"]
+    file.write_text(file.read_text() + tomli_w.dumps({"agents": {"other": other}}))
+    command = ["run", str(suite), "--no-controls", "--jobs", "1", "--out", "run", "--json"]
+    ended = shell(*command)
+    assert ended.code == 3, ended.err
+    assert ended.json["agents"]["other"]["trials"] == 2
+    ends = [json.loads(path.read_text())["ended"] for path in shell.folder.glob("run/trials/model/*/1/trial.json")]
+    assert ends == ["budget"]
+    file.write_text(file.read_text().replace("budget_usd = 0.15", "budget_usd = 2.0"))
+    more = shell(*command)
+    assert (more.code, more.json["agents"]["model"]["trials"]) == (0, 2), more.err
+
+
+def test_a_trial_s_own_budget_is_a_limit_and_the_trial_is_graded(suite: Path, shell: Shell, server: str) -> None:
+    priced(shell, server, input_usd_per_mtok=100.0, output_usd_per_mtok=0.0)
+    ended = shell("run", suite, "--no-controls", "--agent", "model", "--trial-budget", "0.15", "--out", "run", "--json")
+    assert ended.code == 0, ended.err
+    trials = [json.loads(path.read_text()) for path in shell.folder.glob("run/trials/*/*/1/trial.json")]
+    assert [(trial["ended"], trial["cause"], trial["usage"]["cost_usd"]) for trial in trials] == [
+        ("limit", "gateway_limit", pytest.approx(0.2))
+    ] * 2
+    assert ended.json["agents"]["model"]["infrastructure"] == 0
 
 
 def test_a_budget_that_cannot_be_kept_is_refused(suite: Path, shell: Shell, server: str) -> None:

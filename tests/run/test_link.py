@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from tests.tools.model_server import ModelServer, Script, Turn, Usage
 
 from worktrial.errors import UsageError
-from worktrial.formats.run import AgentConfig, RunRequest
-from worktrial.gateway.limits import Budget
-from worktrial.run.link import gateway_for, spent
+from worktrial.formats.run import AgentConfig, RunRequest, TrialLimits
+from worktrial.run.budgets import Budgets, spent
+from worktrial.run.link import gateway_for
 
 
-def request(*agents: AgentConfig) -> RunRequest:
-    return RunRequest(suite="/suite", agents=agents, trials=1, tasks=("t",), sandbox="none")
+def request(*agents: AgentConfig, **more: Any) -> RunRequest:
+    return RunRequest(suite="/suite", agents=agents, trials=1, tasks=("t",), sandbox="none", **more)
 
 
 def test_agents_without_a_model_need_no_gateway() -> None:
     """Nothing listens for them."""
-    assert gateway_for(request(AgentConfig(name="nop", kind="nop")), Budget(1.0)) is None
+    asked = request(AgentConfig(name="nop", kind="nop"), budget_usd=1.0)
+    assert gateway_for(asked, Budgets(asked)) is None
 
 
 @pytest.mark.parametrize("deep", [False, True])
@@ -41,9 +43,10 @@ async def test_an_endpoint_reaches_the_agents_own_server_and_is_charged(tmp_path
         input_usd_per_mtok=100.0,
         output_usd_per_mtok=1.0,
     )
-    budget = Budget(1.0)
+    asked = request(config, budget_usd=1.0)
+    budgets = Budgets(asked)
     try:
-        link = gateway_for(request(config), budget)
+        link = gateway_for(asked, budgets)
         assert link is not None
         async with link.listening(folder), link.endpoint("a/t/1", config, tmp_path / "trial") as endpoint:
             body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
@@ -58,12 +61,24 @@ async def test_an_endpoint_reaches_the_agents_own_server_and_is_charged(tmp_path
     finally:
         await server.stop()
     assert [one.input_tokens for one in metered.requests] == [1000]
-    assert budget.spent_usd == pytest.approx(0.1)
-    assert spent([tmp_path / "trial", tmp_path / "none"]) == pytest.approx(0.1)
+    assert budgets.run.spent_usd == budgets.agents["a"].spent_usd == pytest.approx(0.1)
+    usd, tokens = spent(tmp_path / "trial")
+    assert usd == pytest.approx(0.1)
+    assert tokens == 1000
+    assert spent(tmp_path / "none") == (0.0, 0)
 
 
-def test_a_budget_for_a_model_without_a_price_is_refused() -> None:
+@pytest.mark.parametrize("kind", ["basic", "aider"])
+def test_a_budget_in_money_for_a_model_without_a_price_is_refused(kind: str) -> None:
     """It could not be kept."""
-    config = AgentConfig(name="a", kind="basic", model="nobodys-model", base_url="http://127.0.0.1:9/v1")
-    with pytest.raises(UsageError, match="could not be kept"):
-        gateway_for(request(config), Budget(1.0))
+    config = AgentConfig(name="a", kind=kind, model="nobodys-model", base_url="http://127.0.0.1:9/v1")
+    limits = TrialLimits(cost_usd=1.0)
+    for asked in (
+        request(config, budget_usd=1.0),
+        request(config.model_copy(update={"budget_usd": 1.0})),
+        request(config, limits=limits),
+    ):
+        with pytest.raises(UsageError, match="could not be kept"):
+            gateway_for(asked, Budgets(asked))
+    asked = request(config, budget_tokens=1000)
+    assert gateway_for(asked, Budgets(asked)) is not None

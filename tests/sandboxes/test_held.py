@@ -206,7 +206,7 @@ async def test_a_closed_workspace_has_no_group(opened: Any) -> None:
     await workspace.run(shell("true"))
     folders = group_of(workspace).folders if group_of(workspace) else ()
     await workspace.close()
-    assert not any(Path(folder).exists() for folder in folders)
+    assert await gone(lambda: any(Path(folder).exists() for folder in folders))
     with pytest.raises(SandboxError):
         await workspace.run(shell("true"))
 

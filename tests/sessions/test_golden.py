@@ -96,9 +96,7 @@ def test_model_usage_and_place_are_told(case: Case) -> None:
 
 def _full(found: tuple[SessionCommit, ...], known: list[dict[str, str]]) -> list[str]:
     """Return each commit found under its full name; under its own where there is no such commit."""
-    return [
-        next((commit["sha"] for commit in known if commit["sha"].startswith(one.sha)), one.sha) for one in found
-    ]
+    return [next((commit["sha"] for commit in known if commit["sha"].startswith(one.sha)), one.sha) for one in found]
 
 
 def test_golden_logs_hold_no_trace_of_the_machine_they_were_made_on() -> None:
@@ -107,5 +105,3 @@ def test_golden_logs_hold_no_trace_of_the_machine_they_were_made_on() -> None:
         if path.is_file():
             text = path.read_text("utf-8")
             assert not [trace for trace in traces if trace in text], path
-
-

@@ -1,4 +1,7 @@
-"""Any program as an agent: it gets the prompt on standard input and works in the workspace."""
+"""Any program as an agent: it gets the prompt on standard input and works in the workspace.
+
+With a `model`, it also gets the gateway's address and a key that is none, under the names that SDKs look for.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,28 @@ import tempfile
 from pathlib import Path
 
 from worktrial import __version__
-from worktrial.agents.protocol import Attempt, Outcome
+from worktrial.agents.metered import Metered, usage
+from worktrial.agents.protocol import Attempt, Endpoint, Outcome
+from worktrial.agents.real.bridged import bridged
+from worktrial.agents.real.contract import Launch
+from worktrial.agents.real.endings import CAUSES, ending
 from worktrial.errors import UsageError
 from worktrial.formats.base import now
-from worktrial.formats.evidence import Ended
 from worktrial.formats.run import AgentConfig
 from worktrial.formats.trajectory import AgentInfo, FinalMetrics, Step, Trajectory
-from worktrial.formats.trial import TrialEnd
+from worktrial.formats.trial import Usage
 from worktrial.sandboxes.protocol import Command, Finished, Mount
 from worktrial.store.files import write_bytes
 
+MODEL_VARIABLES = {
+    "WORKTRIAL_MODEL": "@MODEL@",
+    "OPENAI_BASE_URL": "@URL@/v1",
+    "OPENAI_API_BASE": "@URL@/v1",
+    "ANTHROPIC_BASE_URL": "@URL@",
+    "GOOGLE_GEMINI_BASE_URL": "@URL@",
+}
+"""What a program with a model finds it by: the variables of the vendors' SDKs and of LiteLLM."""
+KEY_VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
 _PROMPT = "WORKTRIAL_PROMPT"
 _MAX_VARIABLE = 100_000
 """Bytes: Linux refuses to start a program with a variable of 128 KiB or more."""
@@ -28,7 +43,10 @@ _SYSTEM = tuple(Path(name) for name in ("/usr", "/bin", "/sbin", "/lib", "/lib64
 
 
 class CommandAgent:
-    """Runs the configured program inside the sandbox, without network. What it used of any model is unknown."""
+    """Runs the configured program inside the sandbox, with nothing of the network but, if it has a model, the gateway.
+
+    Without one, what it used of any model is unknown.
+    """
 
     def __init__(self, config: AgentConfig) -> None:
         if not config.command:
@@ -45,41 +63,54 @@ class CommandAgent:
 
     async def attempt(self, attempt: Attempt) -> Outcome:
         """Run the program to its end or its limits; what it leaves in the workspace counts, whatever its exit code."""
-        prompt = attempt.prompt.encode()
-        env = {**attempt.env, **self.config.env}
-        if len(prompt) < _MAX_VARIABLE and b"\0" not in prompt:
-            env[_PROMPT] = attempt.prompt
-        finished = await attempt.workspace.run(
+        if self.config.model is None:
+            return self._outcome(attempt, await self._alone(attempt), None)
+        if attempt.gateway is None:
+            return Outcome("infrastructure", cause="no_gateway", detail=CAUSES["no_gateway"])
+        async with attempt.gateway.endpoint(attempt.trial, self.config, attempt.logs.parent) as endpoint:
+            return self._outcome(attempt, await self._with_model(attempt, endpoint), endpoint.metered())
+
+    async def _alone(self, attempt: Attempt) -> Finished:
+        return await attempt.workspace.run(
             Command(
                 argv=self.config.command,
                 timeout_s=attempt.limits.timeout_s,
-                env=env,
-                stdin=prompt,
-                mounts=(*attempt.mounts, *(Mount(Path(path)) for path in self.config.mounts)),
+                env={**attempt.env, **self.config.env, **_prompt_variable(attempt)},
+                stdin=attempt.prompt.encode(),
+                mounts=(*attempt.mounts, *self._mounts()),
             )
         )
+
+    async def _with_model(self, attempt: Attempt, endpoint: Endpoint) -> Finished:
+        model = {name: value.replace("@MODEL@", self.config.model or "") for name, value in MODEL_VARIABLES.items()}
+        keys = dict.fromkeys(KEY_VARIABLES, endpoint.token)
+        env = {**model, **keys, **self.config.env, **_prompt_variable(attempt)}
+        launch = Launch(self.config.command, stdin="@PROMPT@")
+        return await attempt.workspace.run(
+            bridged(attempt, endpoint, launch, env=env, prompt=attempt.prompt, mounts=self._mounts())
+        )
+
+    def _mounts(self) -> tuple[Mount, ...]:
+        return tuple(Mount(Path(path)) for path in self.config.mounts)
+
+    def _outcome(self, attempt: Attempt, finished: Finished, metered: Metered | None) -> Outcome:
         write_bytes(attempt.logs / "agent.log", finished.output)
-        ended, cause, detail = _verdict(finished)
+        requests = metered.requests if metered else None
+        ended, cause, detail = ending(finished, requests, metered.stopped if metered else "")
         return Outcome(
             ended,
             exit_code=finished.exit_code,
             cause=cause,
             detail=detail,
+            usage=Usage() if requests is None else usage(requests),
+            steps=sum(not request.side for request in requests or ()),
             trajectory=_trajectory(self.config, attempt, finished),
         )
 
 
-def _verdict(finished: Finished) -> tuple[TrialEnd, str, str]:
-    """Return how the agent's part ended, the cause, and words for people."""
-    how: Ended = finished.ended
-    if how == "timeout":
-        return "timeout", "timeout", f"stopped after {finished.wall_s:.0f} s"
-    if how not in ("completed", "crashed"):
-        return "limit", how, "the sandbox stopped it"
-    if finished.exit_code == 0:
-        return "completed", "", ""
-    last = finished.output.decode("utf-8", "replace").strip().splitlines()[-1:]
-    return "error", "exit_code", ": ".join([f"ended with exit code {finished.exit_code}", *last])
+def _prompt_variable(attempt: Attempt) -> dict[str, str]:
+    data = attempt.prompt.encode()
+    return {_PROMPT: attempt.prompt} if len(data) < _MAX_VARIABLE and b"\0" not in data else {}
 
 
 def _trajectory(config: AgentConfig, attempt: Attempt, finished: Finished) -> Trajectory:

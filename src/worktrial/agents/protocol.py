@@ -24,6 +24,8 @@ class Endpoint:
     socket: Path
     path: str
     """What the base URL ends with, `/run/…`: by it the gateway tells trials apart."""
+    port: int | None
+    """Of 127.0.0.1, where the gateway listens too for sandboxes that have no unix sockets; None: it does not."""
     metered: Callable[[], Metered]
     """Return what was asked so far."""
     token: str = "sk-worktrial"  # noqa: S105 - stands where a key would; the real ones are in the gateway alone

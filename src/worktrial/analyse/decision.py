@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,9 +12,20 @@ from worktrial.analyse.words import UNKNOWN, count, listing, p_value, percent, p
 
 if TYPE_CHECKING:
     from worktrial.analyse.intervals import Rate
+    from worktrial.analyse.multiple import Comparisons
+    from worktrial.analyse.paired import Paired
 
 SMOKE_TEST_TASKS = 20
-"""Below this, 20 tasks with a trial each could only show differences of 32 points: nothing to decide by."""
+"""Below this, 20 tasks with a trial each could only show differences of 35 points: nothing to decide by."""
+
+_SAME_COST = 1.1
+"""Ratios of costs closer to 1 than this are the same cost."""
+_ALPHA = 0.05
+_PER_TASK = " per completed task"
+_NARROW = 0.2
+"""Intervals narrower than this are told with a decimal."""
+_WORTH_KNOWING = (0.03, 0.05, 0.1)
+_IN_REACH_TASKS = 400
 
 Level = Literal[
     "untrustworthy",
@@ -39,6 +52,8 @@ class Decision:
     """How sure that is and why, in the same sentence."""
     agent: str | None = None
     """The agent to take; None unless the level is *established*."""
+    keep: str | None = None
+    """The agent to go on with while nothing is established: the one that costs less. None when that is not known."""
 
     @property
     def sentence(self) -> str:
@@ -46,8 +61,17 @@ class Decision:
         return f"{self.headline} \N{EN DASH} {self.certainty}."
 
 
-def decide(summary: RunSummary) -> Decision:
-    """Return the decision that the run allows, never a stronger one."""
+def decide(
+    summary: RunSummary,
+    each_usd: Mapping[str, float | None] | None = None,
+    compared: Comparisons | None = None,
+) -> Decision:
+    """Return the decision that the run allows, never a stronger one.
+
+    `each_usd` is what a completed task costs with each agent where more is known of it than the trials say (sandboxes,
+    tests, people's review); None is unknown. `compared`, of all contenders with each other, makes the winner's test one
+    of a family: the more agents are tried, the easier one of them leads by chance.
+    """
     if broken := broken_controls(summary):
         reasons = "; ".join(reason for reason, _ in broken)
         tasks = sorted({task for _, found in broken for task in found})
@@ -58,7 +82,10 @@ def decide(summary: RunSummary) -> Decision:
         )
     graded = [(agent, agent.rate) for agent in summary.contenders if agent.rate]
     if summary.lead:
-        return _between(summary, summary.lead)
+        costs = [agent.cost_per_completed_usd for agent in (summary.lead.best, summary.lead.second)]
+        if each_usd is not None:
+            costs = [each_usd.get(agent.name) for agent in (summary.lead.best, summary.lead.second)]
+        return _between(summary, summary.lead, (costs[0], costs[1]), compared)
     if graded:
         return _alone(summary, *graded[0])
     if summary.contenders or not any(agent.rate for agent in summary.controls):
@@ -116,7 +143,12 @@ def caveats(summary: RunSummary) -> list[str]:
     return found
 
 
-def _between(summary: RunSummary, lead: Lead) -> Decision:
+def _between(
+    summary: RunSummary,
+    lead: Lead,
+    each_usd: tuple[float | None, float | None],
+    compared: Comparisons | None,
+) -> Decision:
     best, second, paired = lead.best, lead.second, lead.paired
     if paired is None:
         return Decision(
@@ -124,26 +156,92 @@ def _between(summary: RunSummary, lead: Lead) -> Decision:
             f"No winner yet: {_result(best)}",
             f"{second.name} shares too few graded tasks with it to be compared{_pending(summary)}",
         )
-    gap = points(paired.difference)
-    if gap == "0":
+    decimals = decimals_of(paired)
+    if points(paired.difference, decimals) == "0":
         headline = f"{best.name} and {second.name} are level: {_result(best)}"
     else:
         word = "more" if paired.difference > 0 else "fewer"
-        headline = f"{_result(best)}, {_unsigned(paired.difference)} {word} than {second.name}"
-    figures = f"95% CI {points(paired.low)} to {points(paired.high)} points, {p_value(paired.p)}{_each(summary)}"
-    tail = _cost_clause(lead) + _pending(summary)
+        headline = f"{_result(best)}, {_unsigned(paired.difference, decimals)} {word} than {second.name}"
+    p, family = _in_family(lead, paired, compared)
+    figures = (
+        f"95% CI {points(paired.low, decimals)} to {points(paired.high, decimals)} points, {p_value(p)}"
+        f"{f' over {family} comparisons' if family > 1 else ''}{_each(summary)}"
+    )
+    tail = _cost_clause(*each_usd) + _pending(summary)
     if summary.count("unfinished"):
-        return Decision(
-            "unfinished", f"So far, {headline}", f"no decision before the run is finished ({figures}){tail}"
-        )
+        why = f"no decision before the run is finished ({figures}){tail}"
+        return Decision("unfinished", f"No winner yet: so far, {headline}", why)
     if paired.tasks < SMOKE_TEST_TASKS:
         certainty = f"{count(paired.tasks, 'task')} make a smoke test, not a decision ({figures}){tail}"
-        return Decision("smoke_test", f"Smoke test: {headline}", certainty)
-    if paired.established and paired.difference > 0:
+        return Decision("smoke_test", f"No winner yet: {headline}", certainty)
+    if paired.established and p < _ALPHA and paired.difference > 0:
         found = headline.removeprefix(best.name)
         return Decision("established", f"Take {best.name}: it{found}", f"established ({figures}){tail}", best.name)
-    shown = f"only differences of {_unsigned(paired.detectable)} or more would show in a run of this size"
-    return Decision("not_established", f"No winner yet: {headline}", f"not established ({figures}; {shown}){tail}")
+    return _undecided(lead, paired, _ratio(*each_usd), headline=headline, figures=figures, tail=tail)
+
+
+def _in_family(lead: Lead, paired: Paired, compared: Comparisons | None) -> tuple[float, int]:
+    """Return the p-value of the lead, adjusted for all comparisons that were made, and how many they were."""
+    for pair in compared.pairs if compared else ():
+        if {pair.first, pair.second} == {lead.best.name, lead.second.name}:
+            return pair.p_adjusted, len(compared.pairs) if compared else 1
+    return paired.p, 1
+
+
+def _undecided(lead: Lead, paired: Paired, ratio: float | None, *, headline: str, figures: str, tail: str) -> Decision:
+    """Say which agent to go on with when the better one is not shown to be better: the one that costs less."""
+    certainty = f"not established ({figures}); {_wanted(paired)}"
+    if ratio is None or 1 / _SAME_COST < ratio < _SAME_COST:
+        return Decision("not_established", f"No winner yet: {headline}", f"{certainty}{tail}")
+    keep, other = (lead.second, lead.best) if ratio > 1 else (lead.best, lead.second)
+    gap = points(paired.difference if ratio > 1 else -paired.difference, decimals_of(paired))
+    solved = f"{other.name} solved {'as much' if gap == '0' else f'{gap} points'}"
+    return Decision(
+        "not_established",
+        f"Keep {keep.name}: {solved} at {max(ratio, 1 / ratio):.1f} times the cost{_PER_TASK}",
+        certainty,
+        keep=keep.name,
+    )
+
+
+def _ratio(own_usd: float | None, other_usd: float | None) -> float | None:
+    """Return one cost in terms of the other; None where either is unknown or nothing."""
+    return own_usd / other_usd if own_usd and other_usd else None
+
+
+def _wanted(paired: Paired) -> str:
+    """Say what more tasks would show; of the differences worth a decision the smallest that is in reach."""
+    for wanted in _WORTH_KNOWING:
+        more = more_tasks(paired, wanted)
+        if more and more <= _IN_REACH_TASKS:
+            return f"{count(more, 'more task')} would show a difference of {_unsigned(wanted)}"
+    return f"only differences of {_unsigned(paired.detectable)} or more would show in a run of this size"
+
+
+def more_tasks(paired: Paired, difference: float) -> int | None:
+    """Return how many more tasks like these would show a true `difference` (0..1] with 80% power.
+
+    From the spread that was observed, by the formula of `Paired.detectable`; None when that is at its bound of 1.
+    """
+    from worktrial.analyse.intervals import t_quantile
+    from worktrial.analyse.paired import ALPHA, POWER
+
+    if paired.detectable >= 1:
+        return None
+
+    def error(tasks: int) -> float:
+        return (t_quantile(1 - ALPHA / 2, tasks - 1) + t_quantile(POWER, tasks - 1)) / math.sqrt(tasks)
+
+    def shown(tasks: int) -> float:
+        return paired.detectable * error(tasks) / error(paired.tasks)
+
+    short = enough = paired.tasks
+    while shown(enough) > difference:
+        enough *= 2
+    while enough - short > 1:
+        middle = (short + enough) // 2
+        short, enough = (middle, enough) if shown(middle) > difference else (short, middle)
+    return enough - paired.tasks
 
 
 def _alone(summary: RunSummary, agent: AgentSummary, rate: Rate) -> Decision:
@@ -166,8 +264,13 @@ def _each(summary: RunSummary) -> str:
     return f", {summary.request.trials} trials a task" if summary.request.trials > 1 else ""
 
 
-def _unsigned(difference: float) -> str:
-    number = points(difference).lstrip("+\N{MINUS SIGN}")
+def decimals_of(paired: Paired) -> int:
+    """Return how many decimals of a percentage point mean something."""
+    return 1 if paired.high - paired.low < _NARROW else 0
+
+
+def _unsigned(difference: float, decimals: int = 0) -> str:
+    number = points(difference, decimals).lstrip("+\N{MINUS SIGN}")
     return f"{number} point" if number == "1" else f"{number} points"
 
 
@@ -175,17 +278,17 @@ def _mean(agent: AgentSummary) -> float | None:
     return agent.rate.mean if agent.rate else None
 
 
-def _cost_clause(lead: Lead) -> str:
+def _cost_clause(own_usd: float | None, other_usd: float | None) -> str:
     """Say what the better one costs in terms of the other, where both are known and worth a word."""
-    own, other = lead.best.cost_per_trial_usd, lead.second.cost_per_trial_usd
-    if own is None or other is None:
-        return f"; cost {UNKNOWN}" if own is None and other is None else ""
-    if own <= 0 or other <= 0:
+    if own_usd is None and other_usd is None:
+        return f"; cost {UNKNOWN}"
+    ratio = _ratio(own_usd, other_usd)
+    if ratio is None:
         return ""
-    ratio = own / other
-    if 0.9 < ratio < 1.1:
+    if 1 / _SAME_COST < ratio < _SAME_COST:
         return "; at the same cost"
-    return f"; at {ratio:.1f} times the cost" if ratio >= 0.1 else "; at less than a tenth of the cost"
+    times = f"{ratio:.1f} times" if ratio >= 0.1 else "less than a tenth of"
+    return f"; at {times} the cost{_PER_TASK}"
 
 
 def _pending(summary: RunSummary) -> str:

@@ -88,7 +88,7 @@ def solve_rate(outcomes: Outcomes) -> Rate | None:
     return Rate(mean, low, high, len(means), int(np.sum(graded)))
 
 
-def effective_tasks(means: NDArray[np.float64], graded: NDArray[np.int_]) -> float:
+def effective_tasks(means: NDArray[np.float64], graded: NDArray[np.int_] | NDArray[np.float64]) -> float:
     """Return to how many independent yes/no answers the tasks amount.
 
     `means` and `graded` have shape (tasks,), without NaN or zeros. The result lies between the number of tasks (all

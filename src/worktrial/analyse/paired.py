@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtr, ndtr
 
-from worktrial.analyse.intervals import PSEUDO_TASKS, Outcomes, t_quantile, task_means
+from worktrial.analyse.intervals import Outcomes, t_quantile, task_means
+from worktrial.analyse.means import Groups, mean_interval, steadied
 
 EXACT_TASKS = 16
 """Up to so many differing tasks all sign flips are tried; 2^16 of them take a few milliseconds."""
 FLIPS = 100_000
 """Random sign flips above that: the standard error of a p-value of .05 is then .0007."""
+MANY_SIZES = 2000
+"""Above so many differences of unlike size the normal limit of the flips is taken in their place."""
 ALPHA = 0.05
 POWER = 0.8
 
@@ -39,76 +43,90 @@ class Paired:
         return self.p < ALPHA and (self.low > 0 or self.high < 0)
 
 
-def compare(first: Outcomes, second: Outcomes) -> Paired | None:
+def compare(first: Outcomes, second: Outcomes, groups: Groups | None = None) -> Paired | None:
     """Compare two agents; both arrays have the same tasks in the same order, any number of trials.
 
-    Returns None when fewer than two tasks are graded for both.
+    `groups`, shape (tasks,), are codes of what tasks share, a repository or pull request: errors of such tasks may be
+    alike, so they are flipped and counted together. Returns None when fewer than two tasks are graded for both.
     """
     differences = task_means(first) - task_means(second)
-    differences = differences[~np.isnan(differences)]
+    kept = ~np.isnan(differences)
+    differences = differences[kept]
+    groups = None if groups is None else groups[kept]
     if len(differences) < 2:
         return None
-    low, high = difference_interval(differences)
+    low, high = difference_interval(differences, groups)
     return Paired(
         difference=float(np.mean(differences)),
         low=low,
         high=high,
-        p=sign_flip_p(differences),
+        p=sign_flip_p(differences, groups=groups),
         tasks=len(differences),
-        detectable=detectable_difference(differences),
+        detectable=detectable_difference(differences, groups),
     )
 
 
-def sign_flip_p(differences: NDArray[np.float64], *, seed: int = 0) -> float:
+def mcnemar_p(better: int, worse: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test: tasks that only one of two agents solved.
+
+    Twice the lesser tail of Binomial(better + worse, 1/2). Source: McNemar (1947), Psychometrika 12, 153-157.
+    """
+    count = better + worse
+    return min(1.0, 2 * float(bdtr(min(better, worse), count, 0.5))) if count else 1.0
+
+
+def sign_flip_p(differences: NDArray[np.float64], *, groups: Groups | None = None, seed: int = 0) -> float:
     """Return the two-sided p-value of the sign-flip permutation test of a zero mean.
 
-    `differences` has shape (tasks,). Exact for up to `EXACT_TASKS` that are not zero (at one trial per task it is then
-    McNemar's exact test), else by `FLIPS` random flips with a fixed seed, the observed one counted among them so that p
-    is never 0 (Phipson and Smyth 2010). Source: Fisher (1935), The Design of Experiments, §21.
+    `differences` has shape (tasks,). Exact where all that are not zero have one size (at one trial per task: McNemar's
+    exact test) and for up to `EXACT_TASKS` that are not zero, else by `FLIPS` random flips with a fixed seed, the
+    observed one counted among them so that p is never 0 (Phipson and Smyth 2010). With `groups` the sums of groups are
+    flipped. Source: Fisher (1935), The Design of Experiments, section 21.
     """
+    if groups is not None:
+        _, codes = np.unique(groups, return_inverse=True)
+        differences = np.bincount(codes, weights=differences).astype(np.float64)
     # Sorted, so that the order of tasks changes nothing even where the flips are random.
-    sizes = np.sort(np.abs(differences[differences != 0]))
+    sizes = np.sort(np.abs(differences[np.abs(differences) > 1e-12]).round(12))
     count = len(sizes)
     if not count:
         return 1.0
+    if sizes[0] == sizes[-1]:
+        return mcnemar_p(int(np.sum(differences > 1e-12)), int(np.sum(differences < -1e-12)))
     # A hair of slack: sums of the same numbers in another order differ in the last bits.
     observed = abs(float(np.sum(differences))) * (1 - 1e-9) - 1e-12
     if count <= EXACT_TASKS:
         flips = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
         sums = (1 - 2 * flips) @ sizes
         return float(np.mean(np.abs(sums) >= observed))
+    distinct, times = np.unique(sizes, return_counts=True)
+    if len(distinct) > MANY_SIZES:
+        return 2 * float(ndtr(-observed / math.sqrt(float(sizes @ sizes))))
     random = np.random.default_rng(seed)
     extreme = 0
     for _ in range(FLIPS // 1000):
-        signs = random.integers(0, 2, (1000, count), dtype=np.int8) * 2 - 1
-        extreme += int(np.sum(np.abs(signs @ sizes) >= observed))
+        # Of m equal sizes as many come out positive as heads of m coins.
+        heads = random.binomial(times, 0.5, (1000, len(distinct)))
+        extreme += int(np.sum(np.abs((2 * heads - times) @ distinct) >= observed))
     return (extreme + 1) / (FLIPS + 1)
 
 
-def difference_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 95% interval of the mean difference, t on task differences and two pseudo-tasks; within -1..1.
+def difference_interval(differences: NDArray[np.float64], groups: Groups | None = None) -> tuple[float, float]:
+    """Return the 95% interval of the mean difference; `differences` has shape (tasks,), values in -1..1.
 
-    `differences` has shape (tasks,), values in -1..1. Why the pseudo-tasks: see `PSEUDO_TASKS`.
+    t on task differences below 50 tasks, bootstrap by task above: see `worktrial.analyse.means.mean_interval`.
     """
-    mean, spread, count = _steadied(differences)
-    half = t_quantile(0.975, count - 1) * spread / math.sqrt(count)
-    return max(-1.0, mean - half), min(1.0, mean + half)
+    return mean_interval(differences, (-1.0, 1.0), groups)
 
 
-def detectable_difference(differences: NDArray[np.float64]) -> float:
-    """Return the true difference that a paired t test on as many tasks shows with 80% power, at most 1.
+def detectable_difference(differences: NDArray[np.float64], groups: Groups | None = None) -> float:
+    """Return the true difference that a paired test on as many tasks shows with 80% power, at most 1.
 
-    delta = (t_{1-alpha/2} + t_{1-beta}) s / sqrt(tasks), with the spread s of the task differences as observed: it
-    holds both the spread between tasks and that of the trials of one task.
+    delta = (t_{1-alpha/2} + t_{1-beta}) times the standard error of the mean difference as observed, which holds both
+    the spread between tasks and that of the trials of one task, and what the exact test loses by counting in whole
+    trials (see `worktrial.analyse.power.detectable_difference`).
     """
-    _, spread, count = _steadied(differences)
-    quantiles = t_quantile(1 - ALPHA / 2, count - 1) + t_quantile(POWER, count - 1)
-    return min(1.0, quantiles * spread / math.sqrt(count))
-
-
-def _steadied(differences: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return mean, standard deviation and number of the differences with a pseudo-task at +1 and at -1 added."""
-    count = len(differences) + 2 * PSEUDO_TASKS
-    mean = float(np.sum(differences)) / count
-    squares = float(np.sum((differences - mean) ** 2)) + PSEUDO_TASKS * ((1 - mean) ** 2 + (1 + mean) ** 2)
-    return mean, math.sqrt(squares / (count - 1)), count
+    _, error, degrees = steadied(differences, (-1.0, 1.0), groups)
+    sizes = np.abs(differences[np.abs(differences) > 1e-12])
+    step = float(sizes.min(initial=1.0)) / len(differences)
+    return min(1.0, (t_quantile(1 - ALPHA / 2, degrees) + t_quantile(POWER, degrees)) * error + step)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from worktrial.errors import FormatError
 from worktrial.formats.run import AgentConfig, RunLock, RunRequest
-from worktrial.formats.trial import Trial
+from worktrial.formats.trial import ToolUse, Trial
 from worktrial.formats.verdict import Verdict
 from worktrial.store.files import read_model
 from worktrial.store.run import RunDir, TrialDir
@@ -45,6 +45,9 @@ class TrialRow:
     """Wall-clock seconds of the agent's part; None is unknown."""
     input_tokens: int | None = None
     output_tokens: int | None = None
+    steps: int = 0
+    tool_use: ToolUse | None = None
+    """None: the agent's calls are not known."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,12 @@ class AgentSummary:
         """Cost of all attempts divided by the finished trials; None is unknown."""
         total = self.cost.total_usd
         return None if total is None or not self.trials else total / self.trials
+
+    @property
+    def cost_per_completed_usd(self) -> float | None:
+        """Cost of all attempts, failed ones included, divided by the solved trials; None: unknown, or none solved."""
+        total = self.cost.total_usd
+        return None if total is None or not self.solved else total / self.solved
 
 
 @dataclass(frozen=True)
@@ -206,6 +215,8 @@ def read_row(trial_dir: TrialDir) -> TrialRow:
         agent_s=trial.timings.agent_s,
         input_tokens=None if silent else trial.usage.input_tokens,
         output_tokens=None if silent else trial.usage.output_tokens,
+        steps=trial.steps,
+        tool_use=trial.tool_use,
     )
 
 

@@ -17,11 +17,19 @@ def percent(rate: float | None) -> str:
     return f"{rate * 100:.0f}%"
 
 
-def points(difference: float) -> str:
+def points(difference: float, decimals: int = 0) -> str:
     """Return a difference of rates as signed percentage points, without the word."""
-    text = f"{abs(difference) * 100:.0f}"
-    if text == "0":
+    text = f"{abs(difference) * 100:.{decimals}f}"
+    if not float(text):
         return "0"
+    return f"{_MINUS if difference < 0 else '+'}{text}"
+
+
+def exact_points(difference: float) -> str:
+    """Return a difference of rates as signed percentage points to a tenth, without the word."""
+    text = f"{abs(difference) * 100:.1f}"
+    if text == "0.0":
+        return "0.0"
     return f"{_MINUS if difference < 0 else '+'}{text}"
 
 
@@ -43,6 +51,13 @@ def money(usd: float | None) -> str:
     if usd < 0.0001:
         return "<$0.0001"
     return f"${usd:,.4f}" if usd < 0.01 else f"${usd:,.2f}" if usd < 1000 else f"${usd:,.0f}"
+
+
+def times(ratio: float | None) -> str:
+    """Return a ratio of amounts."""
+    if ratio is None:
+        return UNKNOWN
+    return f"{ratio:.2f} times" if ratio < 9.995 else f"{ratio:,.0f} times"
 
 
 def duration(seconds: float | None) -> str:
@@ -69,6 +84,13 @@ def amount(number: int | None) -> str:
     if number < 1000:
         return str(number)
     return f"{number / 1000:.3g}k" if number < 999_500 else f"{number / 1_000_000:.3g}M"
+
+
+def tally(value: float | None) -> str:
+    """Return a mean number of things; a dash where there was nothing to take the mean of."""
+    if value is None:
+        return "\N{EN DASH}"
+    return f"{value:.0f}" if value >= 9.95 or value == round(value) else f"{value:.1f}"
 
 
 def count(number: int, noun: str) -> str:

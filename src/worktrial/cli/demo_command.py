@@ -21,8 +21,8 @@ from worktrial.formats.run import AgentConfig, RunRequest, TrialLimits
 from worktrial.languages import load
 from worktrial.mine.candidates import mine
 from worktrial.mine.save import name_of, save
+from worktrial.pages.text import plain
 from worktrial.report.site import build
-from worktrial.report.text import plain
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.sandboxes.select import choose
 from worktrial.store.files import write_text

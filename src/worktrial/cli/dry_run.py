@@ -75,7 +75,8 @@ def _past(request: RunRequest, config: AgentConfig) -> tuple[list[PastTrial], li
 
 def _same(one: AgentConfig, other: AgentConfig) -> bool:
     """Whether two configurations can be told from each other only by their names."""
-    return one.model_copy(update={"name": ""}) == other.model_copy(update={"name": ""})
+    alike = [config.without_budget().model_copy(update={"name": ""}) for config in (one, other)]
+    return alike[0] == alike[1]
 
 
 def _trial(trial_dir: TrialDir, *, free: bool) -> PastTrial | None:

@@ -16,10 +16,17 @@ _COMMANDS = {
     "init": "Write a worktrial.toml for the agents and keys that are here.",
     "mine": "Find candidate tasks in a repository's history.",
     "validate": "Prove candidates by running their tests before and after.",
+    "review": "Let people check the tasks of a suite in a browser.",
+    "refresh": "Bring a suite up to a newer head: a new version of it.",
+    "describe": "Set a suite beside all the work it came from.",
     "run": "Let agents attempt the tasks of a suite, and grade them.",
     "grade": "Grade the trials of a run again.",
     "gateway": "Pass model requests on, meter and record them, for agents run by hand.",
     "report": "Write a static report of a run.",
+    "view": "Show a run in the browser while it goes on.",
+    "compare": "Compare two agents, of one run or of two, task by task.",
+    "gate": "Let a run pass, or not, against a baseline: for CI.",
+    "export": "Write a run's trials as CSV, SQLite, Parquet or Inspect logs.",
     "demo": "Do all of it in one go, with no key and no model.",
     "agents": "List the agents there are, and install them.",
     "verify-server": "Serve a repository's own checks to any MCP client.",
@@ -69,9 +76,9 @@ def main() -> None:
     except click.ClickException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help; click has it from 8.2 on
             error.show()
-            sys.exit(2)
+            sys.exit(max(2, error.exit_code))
         command = getattr(getattr(error, "ctx", None), "command_path", "worktrial")
-        fail(error.format_message(), hint=f"see {command} --help", code=2)
+        fail(error.format_message(), hint=f"see {command} --help", code=max(2, error.exit_code))
     except click.Abort:
         sys.exit(130)
     except BrokenPipeError:

@@ -46,6 +46,15 @@ DEFAULT_COMMITS = 5000
 @click.option(
     "--no-redact", is_flag=True, help="Keep keys, mail addresses, names, homes and hosts; the suite is then private."
 )
+@click.option(
+    "--judge",
+    "judge_model",
+    metavar="MODEL",
+    help="Ask MODEL about each prompt too; its answer stands beside the rules' in classification.jsonl.",
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration with the model servers of --judge."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON on standard output.")
 def command(
     repo: Path,
@@ -58,6 +67,8 @@ def command(
     consolidate: bool,
     yes: bool,
     no_redact: bool,
+    judge_model: str | None,
+    config: Path | None,
     as_json: bool,
 ) -> None:
     """Find candidate tasks in the history of REPO, a local clone; nothing is fetched.
@@ -89,6 +100,8 @@ def command(
             redact=not no_redact,
             progress=status.update,
         )
+    if mined.candidates and judge_model is not None:
+        mined = _judged(mined, suite, judge_model, config)
     if mined.candidates:
         save(suite, repo, mined, redacted=not no_redact)
     _show(mined, suite)
@@ -160,6 +173,29 @@ def _show_sessions(mined: Mined) -> None:
     rows += [(f"  {reason}", count, REASONS[reason]) for reason, count in telling.unasked.items()]
     rows.append(("records not read", telling.torn + telling.unknown, f"{telling.torn} torn, {telling.unknown} unknown"))
     print_funnel("sessions", rows)
+
+
+def _judged(mined: Mined, suite: Suite, model: str, config: Path | None) -> Mined:
+    """Return what was mined with a model's word on the kind of work beside the rules'."""
+    import asyncio
+    from dataclasses import replace
+
+    from worktrial.cli.configuration import read_configuration
+    from worktrial.cli.output import talk
+    from worktrial.cli.progress import working
+    from worktrial.mine.judging import Judge, agreement, judge, with_model_kinds
+
+    asked = Judge(model, read_configuration(config).gateway)
+    with working("Asking", len(mined.candidates)) as work:
+        said = asyncio.run(
+            judge(
+                suite, mined.candidates, asked, lambda one: work.done(f"{one.of}: {one.error}" if one.error else None)
+            )
+        )
+    same = ", ".join(f"{what} {count} of {total}" for what, (count, total) in agreement(said).items())
+    failed = sum(bool(one.error) for one in said)
+    talk.print(f"rules and {model} agree: {same}" + (f"; {failed} without an answer" if failed else ""), markup=False)
+    return replace(mined, candidates=with_model_kinds(mined.candidates, said))
 
 
 def _date(text: str | None) -> datetime | None:

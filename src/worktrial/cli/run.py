@@ -19,6 +19,8 @@ import click
 @click.option("--trials", type=click.IntRange(1, 1000), help="Attempts per task.  [default: 1]")
 @click.option("--jobs", type=click.IntRange(1), help="Trials at once.  [default: one per processor]")
 @click.option("--budget", type=click.FloatRange(min=0), metavar="USD", help="Stop when this much is spent.")
+@click.option("--tokens", type=click.IntRange(min=0), metavar="N", help="Stop when so many were used, in and out.")
+@click.option("--trial-budget", type=click.FloatRange(min=0), metavar="USD", help="What one trial may cost.")
 @click.option("--task", "tasks", multiple=True, metavar="ID", help="Only this task. May be given again.")
 @click.option("--timeout", type=click.FloatRange(min=1), help="Seconds per trial.  [default: 1800]")
 @click.option("--steps", type=click.IntRange(1), help="Model requests per trial.  [default: 100]")

@@ -12,12 +12,14 @@ from worktrial.cli.contenders import contender, with_verify
 from worktrial.cli.grade_command import conclude
 from worktrial.cli.output import talk, warn_of
 from worktrial.cli.progress import same_command
+from worktrial.cli.retired import print_retired
 from worktrial.cli.session import Campaign, check_names
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.config import Configuration, RunDefaults
 from worktrial.formats.run import AgentConfig, RunRequest, TrialLimits
 from worktrial.run.plan import controls_for, quarantine
 from worktrial.sandboxes.select import choose
+from worktrial.store.refresh import Refresh
 from worktrial.store.run import RunDir
 from worktrial.store.suite import Suite
 
@@ -45,7 +47,7 @@ def run(given: Mapping[str, Any]) -> int:
         )
         return 130
     if progress.left:
-        why = "stopped" if campaign.stopped else "the budget is spent"
+        why = "stopped" if campaign.stopped else "a budget is spent"
         talk.print(
             f"{progress.left} trials left ({why}); go on with:\n  {same_command()}", markup=False, soft_wrap=True
         )
@@ -60,6 +62,8 @@ def _settled(given: Mapping[str, Any], defaults: RunDefaults) -> dict[str, Any]:
         "trials": defaults.trials,
         "jobs": defaults.jobs or os.cpu_count() or 1,
         "budget": defaults.budget_usd,
+        "tokens": defaults.budget_tokens,
+        "trial_budget": defaults.trial_budget_usd,
         "timeout": defaults.timeout_s,
         "steps": defaults.steps,
         "sandbox": defaults.sandbox,
@@ -80,6 +84,11 @@ def _request(suite: Suite, out: RunDir, configuration: Configuration, given: Map
     if given["with_verify"]:
         configs = with_verify(configs)
     check_names(configs)
+    if Refresh(suite).plan() is not None:
+        raise FormatError(
+            f"a refresh of {suite.path} is not finished, and its tasks are of two versions",
+            hint=f"finish it first: worktrial refresh {suite.path}",
+        )
     ids = suite.task_ids()
     if unknown := sorted(set(given["tasks"]) - set(ids)):
         raise UsageError(f"the suite has no task {unknown[0]!r}", hint=f"tasks are folders of {suite.path / 'tasks'}")
@@ -93,7 +102,13 @@ def _request(suite: Suite, out: RunDir, configuration: Configuration, given: Map
         trials=given["trials"],
         tasks=tuple(chosen),
         budget_usd=given["budget"],
-        limits=TrialLimits(timeout_s=given["timeout"], steps=given["steps"]),
+        budget_tokens=given["tokens"],
+        limits=TrialLimits(
+            timeout_s=given["timeout"],
+            steps=given["steps"],
+            cost_usd=given["trial_budget"],
+            tokens=configuration.run.trial_tokens,
+        ),
         gateway=configuration.gateway,
         replay=None if given["replay"] is None else str(RunDir.open(given["replay"]).path),
         sandbox=given["sandbox"],
@@ -114,11 +129,17 @@ def _controls(out: RunDir, configs: tuple[AgentConfig, ...], given: Mapping[str,
 
 
 def _without_hollow(suite: Suite, out: RunDir, ids: list[str]) -> list[str]:
-    """Return the tasks that have a test left to decide by, and say which have not."""
+    """Return the tasks that have a test left to decide by and were not retired, and say which are left out."""
     aside = quarantine(suite, out)
     for task in sorted({*aside.tasks}.intersection(ids)):
         talk.print(f"set aside: {task}; all tests that decide it are in quarantine", markup=False, soft_wrap=True)
-    left = [task for task in ids if task not in aside.tasks]
+    retired = print_retired(suite, ids, out.lock().retired if out.exists else None)
+    left = [task for task in ids if task not in aside.tasks and task not in retired]
+    if not left and retired:
+        raise FormatError(
+            f"{suite.path} has no such task that reviewers kept",
+            hint=f"change what they said: worktrial review {suite.path}",
+        )
     if not left:
         raise FormatError(
             f"{suite.path} has no such task that can be decided",

@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from worktrial import agents
 from worktrial.cli.controls import enter_oracles
 from worktrial.cli.output import print_funnel, talk
 from worktrial.cli.progress import Work, seconds, working
 from worktrial.cli.proofs import require_proofs
+from worktrial.cli.retired import print_retired
 from worktrial.cli.stability import print_moves
 from worktrial.curate.bench import Settings
-from worktrial.curate.validate import PASSING, Summary, validate
+from worktrial.curate.validate import PASSING, Summary, chosen, validate
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
@@ -35,7 +36,7 @@ from worktrial.store.run import RunDir, TrialDir
 from worktrial.store.scratch import scratch_folder
 from worktrial.store.suite import Suite
 
-_REASONS = {
+REASONS = {
     "accepted": "a stable test fails without the change and passes with it",
     "no_fail_to_pass": "no test tells the change from its absence",
     "unstable": "its tests do not do the same every time",
@@ -47,6 +48,7 @@ _REASONS = {
     "no_source_change": "its source is the same before and after",
     "no_tests_ran": "no test was found to run",
     "missing_objects": "the clone lacks objects of it",
+    "needs_secret": "its code names people or holds keys, and may not do the same without",
     "leaks_solution": "an agent could find the change in its workspace or packages",
     "infrastructure": "the sandbox failed",
 }
@@ -62,8 +64,11 @@ class Validation:
         settings: Settings,
         limit: int | None = None,
         *,
+        only: Collection[str] | None = None,
         retry_infrastructure: bool = False,
     ) -> None:
+        """`only` are the ids of the candidates it is about; None: all."""
+        self._only = only
         self._suite = suite
         self._sandbox = sandbox
         self._settings = settings
@@ -73,8 +78,9 @@ class Validation:
 
     async def run(self) -> Summary:
         """Validate, and return what it came to. Raises `FormatError` for a suite without candidates."""
-        total = len(list(self._suite.candidates)[: self._limit])
-        if not total:
+        left_out = print_retired(self._suite, [one.id for one in chosen(self._suite, self._limit, only=self._only)])
+        total = len(chosen(self._suite, self._limit, only=self._only, skip=left_out))
+        if not total and self._only is None and not left_out:
             raise FormatError(
                 f"{self._suite.path} has no candidates", hint="find some: worktrial mine REPO --suite DIR"
             )
@@ -91,13 +97,15 @@ class Validation:
                 self._sandbox,
                 self._settings,
                 limit=self._limit,
+                only=self._only,
+                skip=left_out,
                 retry_infrastructure=self._retry_infrastructure,
                 listen=listen,
             )
 
     def print_funnel(self, summary: Summary) -> None:
         """Print how many candidates ended how."""
-        rows = [(reason, count, _REASONS.get(reason, "")) for reason, count in summary.funnel.items()]
+        rows = [(reason, count, REASONS.get(reason, "")) for reason, count in summary.funnel.items()]
         print_funnel("Candidates", rows)
         if any(reason in PASSING for reason in summary.funnel):
             talk.print("Was it the network, or this machine? Then: worktrial validate SUITE --retry-infrastructure")
@@ -134,20 +142,21 @@ class Campaign:
         """Do all trials that are not done. Raises `UsageError` when the request does not fit what is there."""
         # The gateway's web server is not for those who only validate, or called this wrongly.
         from worktrial.agents.real.attempt import Real
-        from worktrial.run.link import gateway_for, spent
+        from worktrial.run.budgets import Budgets
+        from worktrial.run.link import gateway_for
 
         loaded = {config.name: (agents.load(config), config) for config in self._request.everyone()}
         aside = quarantine(self._suite, self._run)
         versions = {name: agent.version for name, (agent, _) in loaded.items() if isinstance(agent, Real)}
         lock = make_lock(self._suite, self._sandbox, aside, versions)
         # What the gateway refuses is refused before anything is written.
-        budget = Budget(self._request.budget_usd)
-        gateway = gateway_for(self._request, budget)
+        budgets = Budgets(self._request)
+        gateway = gateway_for(self._request, budgets)
         resumed = start_or_resume(self._run, self._request, lock)
         note_run(self._run)
         self._note("resumed" if resumed else "started")
         trials = in_order(self._run.trial_dirs())
-        budget.charge(spent(folder for trial in trials for folder in trial.folders()))
+        budgets.charge_past(trials)
         finished = sum(is_finished(trial, retry_infrastructure=retry_infrastructure) for trial in trials)
         if finished:
             talk.print(f"{finished} of {len(trials)} trials are done already", markup=False)
@@ -155,10 +164,11 @@ class Campaign:
         async with contextlib.AsyncExitStack() as stack:
             scratch = stack.enter_context(scratch_folder())
             if gateway is not None:
-                await stack.enter_async_context(gateway.listening(scratch))
+                await stack.enter_async_context(gateway.listening(scratch, port=self._sandbox.tier == "landlock"))
             work = stack.enter_context(working("Running", len(trials), finished))
             limits = self._request.limits
-            attempts = Attempts(self._suite, self._sandbox, scratch / "attempts.git", limits, budget, gateway=gateway)
+            store = scratch / "attempts.git"
+            attempts = Attempts(self._suite, self._sandbox, store, limits, budgets.run, gateway=gateway)
             grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits, aside.tests)
             tasks = {task: self._suite.task(task) for task in self._request.tasks}
             await require_proofs(self._suite, self._sandbox, tasks.values(), scratch / "proofs.git", self._jobs)
@@ -167,14 +177,18 @@ class Campaign:
                 tasks=tasks,
                 attempts=attempts,
                 grade=grader.grade,
-                budget=budget,
+                budgets=budgets,
                 journal=self._run.journal,
                 retry_infrastructure=retry_infrastructure,
             )
             loop.add_signal_handler(signal.SIGINT, self._on_interrupt)
             try:
                 progress = await work_off(
-                    crew, trials, jobs=self._jobs, stop=self._stop, listen=lambda *what: self._show(work, budget, *what)
+                    crew,
+                    trials,
+                    jobs=self._jobs,
+                    stop=self._stop,
+                    listen=lambda *what: self._show(work, budgets.run, *what),
                 )
             finally:
                 loop.remove_signal_handler(signal.SIGINT)

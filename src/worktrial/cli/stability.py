@@ -54,6 +54,30 @@ def print_stability(summary: Summary, *, thorough: bool) -> dict[str, Any]:
     return found
 
 
+def print_relevance(summary: Summary) -> dict[str, Any]:
+    """Print how well the ranking of test files agrees with coverage and return it for JSON; empty without any."""
+    precision = [one.precision for one in summary.relevance if one.precision is not None]
+    recall = [one.recall for one in summary.relevance if one.recall is not None]
+    average = [one.average_precision for one in summary.relevance if one.average_precision is not None]
+    if not precision or not recall or not average:
+        return {}
+    found = {
+        "candidates": len(recall),
+        "precision": round(sum(precision) / len(precision), 4),
+        "recall": round(sum(recall) / len(recall), 4),
+        "average_precision": round(sum(average) / len(average), 4),
+    }
+    talk.print(
+        f"Test files ranked by history, names, imports and text, the first five against coverage of the changed "
+        f"lines: precision {percent(found['precision'])}, recall {percent(found['recall'])}; "
+        f"of the whole ranking {percent(found['average_precision'])} average precision "
+        f"({found['candidates']} candidates)",
+        markup=False,
+        soft_wrap=True,
+    )
+    return {"relevance": found}
+
+
 def print_moves(quarantined: Collection[tuple[str, str]], returned: Collection[tuple[str, str]]) -> None:
     """Print which tests the ledger has set aside and which have come back."""
     moves = ((quarantined, "quarantined, it failed with the landed change"), (returned, "back after clean runs"))

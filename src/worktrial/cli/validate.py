@@ -51,7 +51,7 @@ def command(
     from worktrial.cli.output import print_json, talk, warn_of
     from worktrial.cli.progress import same_command, seconds
     from worktrial.cli.session import Validation
-    from worktrial.cli.stability import print_stability
+    from worktrial.cli.stability import print_relevance, print_stability
     from worktrial.curate.bench import Settings
     from worktrial.sandboxes.select import choose
     from worktrial.store.suite import Suite
@@ -73,7 +73,8 @@ def command(
         markup=False,
     )
     flips = print_stability(summary, thorough=thorough)
+    relevance = print_relevance(summary)
     if as_json:
         funnel = {"funnel": summary.funnel, "candidates": summary.candidates, "accepted": summary.accepted}
-        print_json({**funnel, **flips})
+        print_json({**funnel, **relevance, **flips})
     return 0 if summary.accepted else 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from worktrial.curate.changes import changed_lines
 from worktrial.curate.putback import put_back
+from worktrial.curate.redacting import NeedsSecretError, redact_trees
 from worktrial.curate.selection import Measured, plan_for
 from worktrial.errors import FormatError, RepositoryError
 from worktrial.formats.base import Record, now
@@ -27,6 +28,8 @@ from worktrial.formats.evidence import (
 from worktrial.formats.run import TrialLimits
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment, Language, TestPlan, TestReport
+from worktrial.redaction.people import KnownNames
+from worktrial.redaction.redactor import Redactor
 from worktrial.sandboxes.layers import change_tree, tree_layer
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.cache import cache_dir, digest
@@ -34,6 +37,8 @@ from worktrial.store.files import read_model, write_json
 from worktrial.store.git import Git, GitError
 from worktrial.store.suite import Suite
 
+_HISTORY = 2000
+"""Commits of which it is asked what they changed together."""
 KEPT_TAIL = 4000
 """Characters of what a runner printed that evidence keeps."""
 
@@ -89,7 +94,9 @@ class Bench:
         head: str,
         candidates: list[Candidate],
         keys: dict[str, str],
+        known: KnownNames | None = None,
     ) -> None:
+        """`known` is who is taken out of what a change added and of what tests print; None: nothing is."""
         self.suite = suite
         self.git = git
         self.settings = settings
@@ -97,6 +104,10 @@ class Bench:
         self.test_s = 0.0
         self.sandbox = sandbox
         self._head = head
+        self._known = known
+        self._withheld: dict[str, str] = {}
+        self._history: dict[str, tuple[str, ...]] | None = None
+        self._texts: dict[str, dict[str, str]] = {}
         self._candidates = candidates
         self.processors = asyncio.Semaphore(settings.jobs)
         self._put_back: dict[str, PutBack] = {}
@@ -149,12 +160,17 @@ class Bench:
     def _prepare_one(self, candidate: Candidate) -> None:
         try:
             trees = put_back(self.git, candidate, self._head)
+            if self._known is not None:
+                trees = redact_trees(self.git, candidate, trees, self._known)
             patch = self.git.run(
                 *("diff-tree", "-p", "-U0", "--no-renames", "--no-ext-diff", trees.base_tree, trees.solution_tree),
                 *("--", *(f":(literal,top){path}" for path in candidate.paths("source"))),
             )
         except GitError as error:
             self._lost[candidate.id] = error.cause
+            return
+        except NeedsSecretError as error:
+            self._withheld[candidate.id] = error.message
             return
         self._put_back[candidate.id] = trees
         language = load(candidate.language)
@@ -164,6 +180,15 @@ class Bench:
             if runnable := language.runnable_lines(path, text, lines):
                 found[path] = runnable
         self._lines[candidate.id] = found
+
+    def withheld(self, candidate: Candidate) -> str | None:
+        """Return why a candidate cannot be stored without what must not be, or None."""
+        return self._withheld.get(candidate.id)
+
+    def printed(self, text: str) -> str:
+        """Return the end of what tests printed as evidence keeps it."""
+        tail = text[-KEPT_TAIL:]
+        return tail if self._known is None else Redactor(self._known).text(tail, "output")
 
     def trees(self, candidate: Candidate) -> PutBack:
         """Return the trees of a candidate. Raises `RepositoryError` when objects of it are missing."""
@@ -185,6 +210,31 @@ class Bench:
         if tree not in self._files:
             self._files[tree] = frozenset(self.git.tree_files(tree))
         return self._files[tree]
+
+    def together(self, candidate: Candidate) -> list[tuple[str, ...]]:
+        """Return the paths of each of the newest changes on the head, those of the candidate left out."""
+        if self._history is None:
+            asked = ("log", "-z", "--no-merges", "--name-only", f"-n{_HISTORY}", "--format=%x01%H", self._head)
+            try:
+                listed = self.git.text(*asked)
+            except GitError:  # a partial clone cannot tell
+                listed = ""
+            self._history = {
+                entry[:40]: tuple(path for path in entry[40:].replace("\n", "\0").split("\0") if path)
+                for entry in listed.split("\x01")
+                if entry
+            }
+        own = {candidate.commit, *candidate.commits}
+        return [paths for commit, paths in self._history.items() if commit not in own]
+
+    def test_texts(self, candidate: Candidate) -> dict[str, str]:
+        """Return the text of every test file there is with the solution, by path."""
+        tree = self.trees(candidate).solution_tree
+        if tree not in self._texts:
+            language = load(candidate.language)
+            paths = sorted(path for path in self.files(tree) if language.holds_tests(path))
+            self._texts[tree] = {path: (self.git.blob(tree, path) or b"").decode("utf-8", "replace") for path in paths}
+        return self._texts[tree]
 
     # -- tests --
 
@@ -274,7 +324,7 @@ class Bench:
             ended=report.ended,
             exit_code=report.exit_code,
             outcomes=by_status(report.statuses),
-            output_tail=report.output[-KEPT_TAIL:] if report.exit_code != 0 else "",
+            output_tail=self.printed(report.output) if report.exit_code != 0 else "",
             unproven=tuple(sorted(report.unproven)),
             evidence=report.evidence,
         )

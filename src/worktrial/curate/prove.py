@@ -9,12 +9,13 @@ from worktrial.curate.bench import Bench
 from worktrial.curate.classify import Classes, classify, judge, may_decide
 from worktrial.curate.environments import Environments
 from worktrial.curate.leaks import Secret, prove_no_leaks, refusal
+from worktrial.curate.relevance import Change, against_coverage, rank
 from worktrial.curate.selection import Measured, select
 from worktrial.curate.twins import find_twins
 from worktrial.errors import EnvironmentBuildError, RepositoryError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import CoverageRun, Decision, LeakProof, Selection, State, TestRun
+from worktrial.formats.evidence import CoverageRun, Decision, LeakProof, Relevance, Selection, State, TestRun
 from worktrial.formats.task import Environment, Task, Twin
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment
@@ -44,6 +45,8 @@ def _without_running(bench: Bench, candidate: Candidate) -> Decision | None:
     language = load(candidate.language)
     if built := [path for path in candidate.paths("source") if language.needs_build(path)]:
         return bench.decide(candidate, accepted=False, reason="needs_build", detail=", ".join(built[:3]))
+    if (private := bench.withheld(candidate)) is not None:
+        return bench.decide(candidate, accepted=False, reason="needs_secret", detail=private)
     try:
         trees = bench.trees(candidate)
     except RepositoryError as error:
@@ -68,8 +71,29 @@ async def _select(bench: Bench, candidate: Candidate, environment: BuiltEnvironm
             measured = None
     present = bench.files(bench.trees(candidate).solution_tree)
     limit = bench.settings.covering_limit
+    if measured is not None:
+        bench.record(candidate, await asyncio.to_thread(_relevance, bench, candidate, measured))
     selection = select(load(candidate.language), candidate, lines, measured, limit, present=present)
     return selection.model_copy(update={"environment": environment.key})
+
+
+def _relevance(bench: Bench, candidate: Candidate, measured: Measured) -> Relevance:
+    """Return how the test files rank for a candidate, held against what its changed lines were run by."""
+    tests, trees, lines = bench.test_texts(candidate), bench.trees(candidate), bench.lines(candidate)
+    source = candidate.paths("source")
+    words = bench.git.diff(trees.tests_tree, trees.solution_tree, source).decode("utf-8", "replace")
+    change = Change(
+        prompt=candidate.prompt,
+        source=source,
+        words="\n".join(line[1:] for line in words.split("\n") if line.startswith(("+", "-"))),
+    )
+    named = load(candidate.language).related_tests(source, sorted(tests))
+    covering = {
+        test.split("::", 1)[0]
+        for test, ran in measured.covering.items()
+        if any(set(lines.get(path, ())) & set(numbers) for path, numbers in ran.items())
+    }
+    return against_coverage(rank(change, tests, bench.together(candidate), named), covering)
 
 
 async def _run(

@@ -127,7 +127,7 @@ async def _run(
         ended=_worst(reports),
         exit_code=next((report.exit_code for report in reports if report.exit_code), reports[0].exit_code),
         outcomes=by_status(_merged(reports)),
-        output_tail="".join(report.output[-KEPT_TAIL:] for report in reports if report.exit_code != 0)[-KEPT_TAIL:],
+        output_tail=bench.printed("".join(report.output[-KEPT_TAIL:] for report in reports if report.exit_code != 0)),
     )
     bench.record(candidate, run)
     return run

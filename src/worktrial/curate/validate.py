@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,8 +18,10 @@ from worktrial.curate.thorough import check
 from worktrial.errors import StorageError, WorktrialError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Started, TestRun
+from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Relevance, Started, TestRun
+from worktrial.formats.suite import SuiteInfo
 from worktrial.sandboxes.protocol import Sandbox
+from worktrial.store.authors import known_names
 from worktrial.store.cache import digest
 from worktrial.store.files import writing
 from worktrial.store.git import objects_dir, open_repository, scratch_repository
@@ -48,6 +50,8 @@ class Summary:
     """Task and test of what the ledger sets aside since this call."""
     returned: tuple[tuple[str, str], ...]
     """The same of what has come back."""
+    relevance: tuple[Relevance, ...] = ()
+    """The newest ranking of each candidate's test files that was held against coverage."""
 
 
 Listener = Callable[[Candidate, Decision | None], None]
@@ -60,18 +64,22 @@ async def validate(
     settings: Settings,
     *,
     limit: int | None = None,
+    only: Collection[str] | None = None,
+    skip: Collection[str] = (),
     retry_infrastructure: bool = False,
     listen: Listener | None = None,
 ) -> Summary:
     """Validate the newest `limit` candidates (None: all) and return the funnel over them.
+
+    `only` are the ids of the candidates it is about (None: all), `skip` of those that are left as they are.
 
     What was decided before with the same inputs is not run again, and neither are single test runs of a candidate that
     was stopped half-way; `retry_infrastructure` decides again what was rejected for a reason in `PASSING`. Raises
     `RepositoryError` when the suite's repository is gone, `StorageError` on a full disk.
     """
     info = suite.info()
-    candidates = list(suite.candidates)[:limit]
-    keys = {candidate.id: input_key(candidate, info.head, settings) for candidate in candidates}
+    candidates = chosen(suite, limit, only=only, skip=skip)
+    keys = {candidate.id: input_key(candidate, info, settings) for candidate in candidates}
     decisions = {candidate.id: decided(suite, candidate, keys[candidate.id]) for candidate in candidates}
     if retry_infrastructure:
         decisions = {name: done if done and done.reason not in PASSING else None for name, done in decisions.items()}
@@ -91,6 +99,7 @@ async def validate(
                 head=info.head,
                 candidates=candidates,
                 keys=keys,
+                known=known_names(repository) if info.redacted else None,
             )
             await bench.prepare()
             await _work_off(bench, ledger, pending, decisions, listen)
@@ -105,7 +114,24 @@ async def validate(
         decisions=tuple(decision for decision in decisions.values() if decision is not None),
         quarantined=tuple(sorted(after - before)),
         returned=tuple(sorted(before - after)),
+        relevance=_relevance(suite, candidates),
     )
+
+
+def chosen(
+    suite: Suite, limit: int | None, *, only: Collection[str] | None = None, skip: Collection[str] = ()
+) -> list[Candidate]:
+    """Return the candidates a validation is about, newest first."""
+    wanted = [one for one in suite.candidates if only is None or one.id in only][:limit]
+    return [one for one in wanted if one.id not in skip]
+
+
+def _relevance(suite: Suite, candidates: list[Candidate]) -> tuple[Relevance, ...]:
+    found = []
+    for candidate in candidates:
+        told = [record for record in suite.evidence(candidate.id) if isinstance(record, Relevance)]
+        found += told[-1:]
+    return tuple(found)
 
 
 def _is_open(decision: Decision | None, settings: Settings) -> bool:
@@ -204,9 +230,10 @@ def _withdraw(task: Path) -> None:
             shutil.rmtree(task)
 
 
-def input_key(candidate: Candidate, head: str, settings: Settings) -> str:
+def input_key(candidate: Candidate, info: SuiteInfo, settings: Settings) -> str:
     """Return the hash of all that a decision depends on."""
-    return digest(_VERSION, candidate.model_dump_json(), head, settings.key())
+    kept = () if info.redacted is None else (f"redacted {info.redacted}",)
+    return digest(_VERSION, candidate.model_dump_json(), info.head, settings.key(), *kept)
 
 
 def decided(suite: Suite, candidate: Candidate, key: str) -> Decision | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from worktrial.formats.base import Record, Timestamp
+from worktrial.formats.redaction import Redaction
 from worktrial.formats.task import Mode
 
 State = Literal["base", "tests", "solution"]
@@ -49,6 +50,8 @@ class PutBack(Record):
     solution_tree: str
     detail: str = ""
     """Why backout was not possible, when it was not."""
+    redacted: tuple[Redaction, ...] = ()
+    """What was replaced in added lines of the trees."""
 
 
 class EnvironmentUse(Record):
@@ -83,6 +86,33 @@ class Selection(Record):
     coverage: Literal["measured", "failed", "no_lines"]
     """*failed*: the run of the whole suite did not come to its end. *no_lines*: the change has no line that a test
     could run."""
+
+
+class Ranked(Record):
+    """A test file that was held to concern the change, before anything was run."""
+
+    path: str
+    score: float
+    """Sum of 1 / (60 + place) over the signals; only the order of scores means anything."""
+    signals: dict[str, float]
+    """What speaks for it: *history* (share of the source's earlier changes it was part of), *name*, *imports* (number
+    of changed modules), *text* (BM25 of prompt and changed lines)."""
+
+
+class Relevance(Record):
+    """The ranking of test files beside the coverage of the changed lines, which decides."""
+
+    record: Literal["relevance"] = "relevance"
+    ranked: tuple[Ranked, ...]
+    """The likeliest first."""
+    covering_files: tuple[str, ...]
+    """Files of which a test ran a changed line."""
+    precision: float | None
+    """Share of the first five that cover; None: nothing to compare."""
+    recall: float | None
+    """Share of the covering files, of five at most, that are among the first five; None: nothing to compare."""
+    average_precision: float | None = None
+    """Mean over the covering files of the share of covering files down to each place, 0..1; None: no such file."""
 
 
 class TestRun(Record):
@@ -200,6 +230,6 @@ class Decision(Record):
 
 
 EvidenceRecord = Annotated[
-    Started | PutBack | EnvironmentUse | Selection | CoverageRun | TestRun | LeakProof | Decision,
+    Started | PutBack | EnvironmentUse | Selection | Relevance | CoverageRun | TestRun | LeakProof | Decision,
     Field(discriminator="record"),
 ]

@@ -36,6 +36,7 @@ Outcome = Literal[
     "no_websocket",
     "budget",
     "limit",
+    "no_price",
     "server_tool",
     "not_recorded",
     "gateway_killed",
@@ -49,7 +50,8 @@ connection. *upstream_timeout*: no byte for too long. *upstream_endless*: an ans
 connection broke amid the answer, or a stream ended before its end. *malformed*: an answer that is not what its protocol
 says. *stream_error*: an error reported within a stream. *client_gone*: the agent hung up. *client_slow*: it did not
 finish its request in time. *too_large*, *bad_request*, *unknown_route*, *no_websocket*: refused as what they are.
-*budget*, *limit*: the run's, or the agent's or trial's, is spent. *server_tool*: asked for a tool that the provider
+*budget*, *limit*: the run's or the agent's, or the trial's own, is spent. *no_price*: there is a budget in money, and
+nobody knows what the model costs. *server_tool*: asked for a tool that the provider
 would run. *not_recorded*: a replay has no answer for it. *gateway_killed*: under way when the gateway died.
 *gateway_failed*: it could not write its record.
 """
@@ -81,6 +83,7 @@ UNSENT: frozenset[Outcome] = frozenset(
         "no_websocket",
         "budget",
         "limit",
+        "no_price",
         "server_tool",
         "not_recorded",
     }

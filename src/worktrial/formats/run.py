@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import Field
 
 from worktrial.formats.base import Record, Timestamp
 from worktrial.formats.gateway import GatewayConfig
+from worktrial.formats.suite import TaskMark
 
 
 class TrialLimits(Record):
@@ -30,6 +32,10 @@ class TrialLimits(Record):
     """Seconds without a call after which what still runs in a workspace is frozen; 0: never."""
     steps: int = 100
     """Model requests a built-in harness may make."""
+    cost_usd: float | None = None
+    """What the models of a trial may cost, enforced by the gateway; None: no limit."""
+    tokens: int | None = None
+    """Input and output together that a trial may use, likewise."""
 
 
 class McpServer(Record):
@@ -78,6 +84,16 @@ class AgentConfig(Record):
     input_usd_per_mtok: float | None = None
     """Price that goes before the built-in list; None: use the list. Both prices or neither."""
     output_usd_per_mtok: float | None = None
+    cutoff: date | None = None
+    """Last day of what its model was trained on; None: unknown. Tasks that landed later it cannot have seen."""
+    budget_usd: float | None = Field(default=None, ge=0)
+    """What all its trials of a run may cost together; its other trials are left then. None: no limit of its own."""
+    budget_tokens: int | None = Field(default=None, ge=0)
+    """Input and output of all its trials together, likewise."""
+
+    def without_budget(self) -> AgentConfig:
+        """Return the contender as what it is, whatever may be spent on it."""
+        return self.model_copy(update={"budget_usd": None, "budget_tokens": None})
 
 
 class RunRequest(Record):
@@ -94,6 +110,9 @@ class RunRequest(Record):
     tasks: tuple[str, ...]
     """Ids of the tasks, fixed when the run was made."""
     budget_usd: float | None = None
+    """What all trials may cost together; None: no limit."""
+    budget_tokens: int | None = None
+    """Input and output of all trials together; None: no limit."""
     limits: TrialLimits = Field(default_factory=TrialLimits)
     gateway: GatewayConfig = Field(default_factory=GatewayConfig)
     """The model servers, from `[gateway]`. An agent with a `base_url` has one of its own."""
@@ -128,6 +147,12 @@ class RunLock(Record):
     """Kernel, architecture, number of processors; no host name."""
     suite_digest: str
     """Hash over all task files."""
+    suite_version: int | None = None
+    """Of the suite, raised by every refresh; None: the run is of before versions were written down."""
+    marks: dict[str, TaskMark] = Field(default_factory=dict)
+    """What each task was when the run began, so that runs on two versions can be compared."""
+    retired: dict[str, str] = Field(default_factory=dict)
+    """Tasks that were left out because reviewers retired them, with who did."""
     quarantined: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Expected tests, by task, that the suite's ledger had set aside when the run began: they count for no trial."""
     set_aside: tuple[str, ...] = ()

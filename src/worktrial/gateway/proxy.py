@@ -185,6 +185,8 @@ class Proxy:
             return
         before = time.perf_counter()
         hold = await self._expected(exchange)
+        if any(account.budget.limit_usd is not None for account in exchange.trial.accounts):
+            _require_price(exchange)
         try:
             await self._till.enter(exchange.trial.accounts, hold)
         except Exhausted as spent:
@@ -217,8 +219,6 @@ class Proxy:
             exchange.request_digest = await asyncio.to_thread(bodies.add, body, kind)
         else:
             exchange.request_digest = bodies.add(body, kind)
-        if exchange.sent is not exchange.body:
-            exchange.sent_digest = bodies.add(self._redactor.clean(exchange.sent), f"{kind} sent")
         exchange.tried = exchange.trial.try_of(exchange.id, exchange.body, exchange.request_digest)
 
     # -- the way out --
@@ -299,6 +299,10 @@ class Proxy:
         try:
             if exchange.body and not exchange.request_digest:  # refused before it went on
                 exchange.request_digest = trial.recorder.bodies.add(self._redactor.clean(exchange.body))
+            if exchange.sent is not exchange.body and exchange.sent_at is not None:
+                # Only now: it differs from what was asked by little that is known, and no agent waits for it.
+                kind = f"{exchange.route.wire.api} sent"
+                exchange.sent_digest = trial.recorder.bodies.add(self._redactor.clean(exchange.sent), kind)
             exchange.response_digest = trial.recorder.bodies.add(b"".join(exchange.answer)) if exchange.answer else ""
             record = exchange.record(cost, tokens, estimated=estimated)
             trial.recorder.end(record)
@@ -314,12 +318,21 @@ class Proxy:
             self._till.leave(trial.accounts, exchange.hold, cost.usd, tokens_of(record))
 
 
+def _require_price(exchange: Exchange) -> None:
+    """Refuse a request that a budget could not be charged for: an agent may ask models beside its own."""
+    upstream = exchange.upstream
+    if upstream is not None and not upstream.prices(exchange.route.wire).known(exchange.upstream_model):
+        message = f"worktrial: there is a budget, and no price is known for model {exchange.upstream_model!r}"
+        raise Refusal("no_price", 400, message, {"x-should-retry": "false"})
+
+
 def _spent(account: Account) -> Refusal:
     """Return the refusal of a request that nobody may pay.
 
     Status 400 is the one that no agent tries again: 402 and 403 are retried, or taken for a wrong key, by some.
     """
-    budget, outcome = account.budget, "budget" if account.name == "run" else "limit"
+    # A trial's own is a limit like that of time: it is graded then. Otherwise it was not its doing that it stops.
+    budget, outcome = account.budget, "limit" if account.name == "trial" else "budget"
     limits = [f"{budget.limit_usd} USD"] if budget.limit_usd is not None else []
     limits += [f"{budget.limit_tokens} units of text"] if budget.limit_tokens is not None else []
     message = f"worktrial: the budget of the {account.name} is spent ({' or '.join(limits)})"

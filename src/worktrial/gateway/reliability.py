@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from worktrial.formats.gateway import UNSENT, GatewayRecord, Outcome
 from worktrial.gateway.trials import GENERATING
 
-_FAILED: tuple[Outcome, ...] = (
+FAILED: tuple[Outcome, ...] = (
     "rate_limited",
     "provider_error",
     "upstream_down",
@@ -19,6 +19,7 @@ _FAILED: tuple[Outcome, ...] = (
     "malformed",
     "stream_error",
 )
+"""Outcomes that are the provider's failure, its limits included."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Reliability:
     @property
     def error_rate(self) -> float | None:
         """Share of requests that the provider failed at, its limits included; None: it had none."""
-        failed = sum(self.outcomes.get(outcome, 0) for outcome in _FAILED)
+        failed = sum(self.outcomes.get(outcome, 0) for outcome in FAILED)
         return failed / self.requests if self.requests else None
 
 

@@ -22,7 +22,8 @@ _VOLATILE = re.compile(
     r"\b\d+(?:\.\d+)? ?(?:ms|s|secs?|seconds)\b"  # how long something took
     r"|\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"  # when
     r"|\b\d\d:\d\d:\d\d(?:\.\d+)?\b"
-    r"|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"  # ids made at random
+    r"|(?<![0-9a-z])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"  # ids made at random, `msg_…` too
+    r"|(?<=Chunk ID: )[0-9a-f]{6}\b"  # of what Codex's commands print
     r"|\b0x[0-9a-f]{6,16}\b"  # addresses
     r"|(?<=/tmp/)[\w.-]+"
     r"|(?<=127\.0\.0\.1:)\d+|(?<=localhost:)\d+"

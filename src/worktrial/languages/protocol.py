@@ -145,6 +145,10 @@ class Language(Protocol):
         """Return those of `lines` that a test can run: no blank lines, comments, docstrings."""
         ...
 
+    def same_code(self, path: str, before: str, after: str) -> bool:
+        """Whether two versions of a file differ in nothing but comments; False where that cannot be told."""
+        ...
+
     def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:
         """Return the twin of a test file that holds `tests` (ids), None where nothing can be changed.
 

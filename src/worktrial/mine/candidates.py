@@ -19,9 +19,10 @@ from worktrial.mine.filters import Reason, by_lines, by_message, by_paths, by_pr
 from worktrial.mine.history import Commit, History, read_history, reading
 from worktrial.mine.landed import Forward, Landed, landed_changes
 from worktrial.mine.message import forge_line, request, whole_message
-from worktrial.mine.redacting import by_secrets, known_names, redact_all
+from worktrial.mine.redacting import by_secrets, redact_all
 from worktrial.mine.told import Prompts, Telling, Wanted, tell
 from worktrial.mine.work import work_of
+from worktrial.store.authors import known_names
 from worktrial.store.git import Git
 
 Result = TypeVar("Result")
@@ -78,17 +79,18 @@ def mine(
     since: datetime | None = None,
     wanted: Wanted | None = None,
     redact: bool = True,
+    revision: str = "HEAD",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Mined:
     """Read a repository's history and return what it holds, with what sessions tell of it where they are `wanted`.
 
     `prefix` begins the candidates' ids; `max_commits` counts commits of the mainline, merges included (None: all).
-    `redact` takes secrets and people out of all of it. `progress` is told, in a few words, what is being done. Raises
-    `RepositoryError`.
+    `redact` takes secrets and people out of all of it. `revision` is the commit to read from. `progress` is told, in a
+    few words, what is being done. Raises `RepositoryError`.
     """
     with reading(git) as view, Blobs(view) as blobs:
         progress("reading commits")
-        history = read_history(git, view, max_commits=max_commits, since=since)
+        history = read_history(git, view, max_commits=max_commits, since=since, revision=revision)
         telling = None
         if wanted is not None:
             landed = [item for item in landed_changes(history) if isinstance(item, Landed)]

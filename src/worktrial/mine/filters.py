@@ -13,6 +13,16 @@ from worktrial.formats.candidate import Role
 from worktrial.mine.changes import Edit, Touched
 from worktrial.mine.rewritten import only_rewritten
 
+PROMPT_REASONS = {
+    "template": "a command, form or hand-over that a program wrote, and no one's own words",
+    "refers_to_solution": "points at the change itself: its commit, branch, pull request or diff",
+    "refers_outside": "points at what is not in the repository: pictures, chats, reviews, pages, other folders",
+    "needs_service": "needs a key, an account or a service that a test has not",
+    "not_testable": "asks for nothing that a test could tell: a question, documentation, git or a look",
+    "too_vague": "says too little to know what is wanted",
+}
+"""Every reason for which what is asked is turned down, with what it means."""
+
 REASONS = {
     "docs_only": "nothing but documentation",
     "config_only": "nothing but settings",
@@ -45,12 +55,7 @@ REASONS = {
     "log_lacking": "parts of its session's log are lacking, and none of its lines are in the rest",
     "long_conversation": "more prompts than anybody would give again",
     "no_typed_prompt": "its session has no prompt that a person typed for it",
-    "template": "a command, form or hand-over that a program wrote, and no one's own words",
-    "refers_to_solution": "points at the change itself: its commit, branch, pull request or diff",
-    "refers_outside": "points at what is not in the repository: pictures, chats, reviews, pages, other folders",
-    "needs_service": "needs a key, an account or a service that a test has not",
-    "not_testable": "asks for nothing that a test could tell: a question, documentation, git or a look",
-    "too_vague": "says too little to know what is wanted",
+    **PROMPT_REASONS,
     "needs_secret": "its lines hold a key or password, which is not stored",
 }
 """Every reason for a rejection, with what it means."""

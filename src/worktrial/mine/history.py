@@ -65,12 +65,14 @@ def reading(git: Git) -> Iterator[Git]:
         yield view
 
 
-def read_history(git: Git, view: Git, *, max_commits: int | None, since: datetime | None) -> History:
+def read_history(
+    git: Git, view: Git, *, max_commits: int | None, since: datetime | None, revision: str = "HEAD"
+) -> History:
     """Read the newest `max_commits` commits of the mainline (None: all) no older than `since`, and what they brought.
 
     Raises `RepositoryError` when a commit in reach is missing.
     """
-    head = git.text("rev-parse", "HEAD^{commit}")
+    head = git.text("rev-parse", f"{revision}^{{commit}}")
     mainline, rest = _mainline(view, head, max_commits, since)
     shallow = _shallow_file(git)
     read = _commits(view, head, f"^{rest}" if rest else None) if mainline else ()

@@ -13,8 +13,8 @@ from worktrial.store.git import Git
 from worktrial.store.suite import Suite
 
 _FILES = frozenset({
-    "suite.toml", "candidates.jsonl", "rejections.jsonl", "redactions.jsonl", "evidence", "tasks",
-    "environments", "store.git",
+    "suite.toml", "candidates.jsonl", "rejections.jsonl", "redactions.jsonl", "classification.jsonl", "judge",
+    "evidence", "tasks", "environments", "store.git", "reviews.jsonl", "history.jsonl", "retired",
 })  # fmt: skip
 
 
@@ -56,12 +56,14 @@ def save(suite: Suite, repo: Path, mined: Mined, *, redacted: bool = True) -> No
 
     `redacted` says whether `mined` is; validation keeps to it. Raises `StorageError`.
     """
+    before = suite.info() if (suite.path / "suite.toml").exists() else None
     suite.rejections.replace(mined.rejections)
     suite.candidates.replace(mined.candidates)
     suite.redactions.replace(mined.redactions)
     suite.write_info(
         SuiteInfo(
-            name=suite.info().name if (suite.path / "suite.toml").exists() else suite.path.name,
+            name=before.name if before is not None else suite.path.name,
+            version=before.version if before is not None else 1,
             repository=str(repo.absolute()),
             head=mined.head,
             mined_at=now(),

@@ -49,6 +49,7 @@ _NO_ONE = frozenset(
         "foo",
         "bar",
         "agent",
+        "worktrial",
         "sandbox",
         "xxx",
         "name",
@@ -90,7 +91,7 @@ _MADE_UP = re.compile(
 MAIL = Form(
     "email",
     re.compile(
-        rf"(?<![\w.+%'-])[A-Za-z0-9_](?:[\w.+%'-]{{0,63}})@(?!(?i:{_RESERVED})(?![\w.-]))(?!{_DOMAIN}:(?!//)[\w~.-]+/)"
+        rf"(?<![\w.+%-])[A-Za-z0-9_](?:[\w.+%'-]{{0,63}})@(?!(?i:{_RESERVED})(?![\w.-]))(?!{_DOMAIN}:(?!//)[\w~.-]+/)"
         rf"(?!(?:[\w-]+\.)*(?i:{_FILE_ENDS})(?![\w.-]))(?!(?:self|cls|this)\.){_DOMAIN}(?![\w-])"
     ),
     ("@",),

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from worktrial.analyse.reviews import NAMES, ByReviewer, latest, tally
+from worktrial.analyse.splits import TaskFacts
 from worktrial.errors import FormatError
 from worktrial.formats.suite import SuiteInfo
 from worktrial.formats.task import Task
-from worktrial.report.diffs import FileDiff, parse
-from worktrial.report.text import Excerpt, shorten
+from worktrial.pages.diffs import FileDiff, parse
+from worktrial.pages.text import Excerpt, shorten
 from worktrial.store.suite import Suite
 
 PROMPT_CHARACTERS = 40_000
+TURNS = 40
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,28 @@ class TaskView:
     """First line of the prompt."""
     task: Task | None = None
     prompt: Excerpt | None = None
+    turns: tuple[Excerpt, ...] = ()
+    """What is asked turn by turn, the first included; empty when the prompt is all."""
     landed: tuple[FileDiff, ...] = ()
+    reviewed: tuple[tuple[str, str], ...] = ()
+    """What reviewers said: label and answers with their counts."""
+
+    def facts(self) -> TaskFacts:
+        """Return what tables say of the task."""
+        task = self.task
+        if task is None:
+            return TaskFacts(self.id)
+        work, source = task.work, task.provenance
+        return TaskFacts(
+            self.id,
+            language=task.language,
+            kind=work.kind if work else None,
+            difficulty=work.difficulty if work else None,
+            lines=work.lines if work else sum(file.added + file.removed for file in self.landed),
+            ai_share=source.ai_share if source else None,
+            model=source.models[0] if source and source.models else None,
+            landed_on=task.landed_at.date(),
+        )
 
     def class_of(self, test: str) -> str:
         """Return in which class of expected tests `test` is; empty when unknown."""
@@ -57,6 +81,9 @@ class Landed:
         self.problem = ""
         """Why the suite can't be shown, or not relied on; for people, empty when all is well."""
         self._suite: Suite | None = None
+        self._known: dict[str, tuple[str, TaskFacts]] = {}
+        """Title and facts of the tasks that were read: little, where a task can be large."""
+        self._reviews: dict[str, ByReviewer] | None = None
         try:
             suite = Suite.open(path)
             self.info = suite.info()
@@ -73,22 +100,52 @@ class Landed:
 
     def task(self, task: str) -> TaskView:
         """Return what there is of a task. Raises `FormatError` when its files are there but torn."""
+        view = self._read(task)
+        self._known[task] = (view.title, view.facts())
+        return view
+
+    def _read(self, task: str) -> TaskView:
         if self._suite is None or not self._suite.task_dir(task).is_dir():
             return TaskView(task)
-        prompt = self._suite.prompt(task)
+        prompt, found = self._suite.prompt(task), self._suite.task(task)
         return TaskView(
             task,
             title=title_of(prompt),
-            task=self._suite.task(task),
+            task=found,
             prompt=shorten(prompt, PROMPT_CHARACTERS),
+            turns=tuple(shorten(turn, PROMPT_CHARACTERS // 4) for turn in found.prompts[:TURNS]),
             landed=tuple(parse(self._suite.patch(task, "solution"))),
+            reviewed=tuple(self.reviewed(task)),
         )
+
+    def reviewed(self, task: str) -> list[tuple[str, str]]:
+        """Return what reviewers said of a task: label, and answers with how many gave each; empty: nothing."""
+        if self._suite is None:
+            return []
+        if self._reviews is None:
+            self._reviews = latest(self._suite)
+        said = tally(self._reviews.get(task, {}))
+        return [
+            (NAMES[label], ", ".join(f"{answer.replace('_', ' ')} {count}" for answer, count in counts.items()))
+            for label, counts in said.items()
+        ]
 
     def title(self, task: str) -> str:
         """Return the first line of a task's prompt; empty when there is none."""
-        if self._suite is None or not (self._suite.task_dir(task) / "prompt.md").is_file():
-            return ""
-        return title_of(self._suite.prompt(task))
+        return self._of(task)[0]
+
+    def facts(self, task: str) -> TaskFacts:
+        """Return what tables say of a task."""
+        return self._of(task)[1]
+
+    def note(self, task: str, title: str, facts: TaskFacts) -> None:
+        """Take in what was read of a task elsewhere."""
+        self._known[task] = (title, facts)
+
+    def _of(self, task: str) -> tuple[str, TaskFacts]:
+        if task not in self._known:
+            self.task(task)
+        return self._known[task]
 
 
 def title_of(prompt: str, most: int = 90) -> str:

@@ -1,4 +1,4 @@
-"""The first page, and its figures as `report.json`."""
+"""The first page."""
 
 from __future__ import annotations
 
@@ -6,25 +6,18 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup, escape
-
-from worktrial.analyse.decision import Decision, broken_controls, caveats
-from worktrial.analyse.summary import GRADED, AgentSummary, Outcome, RunSummary, TrialRow, agents_json
+from worktrial.analyse.decision import broken_controls, caveats, decimals_of
+from worktrial.analyse.habits import KINDS
+from worktrial.analyse.summary import RunSummary, TrialRow
+from worktrial.analyse.words import duration
 from worktrial.formats.base import now
-from worktrial.report.charts import difference_bar, rate_axis, rate_bar
+from worktrial.report import figures, money
+from worktrial.report.charts import difference_bar, log_axis, rate_axis, rate_bar
+from worktrial.report.grid import Grid
 from worktrial.report.landed import Landed
+from worktrial.report.pareto import pareto_chart
+from worktrial.report.reckoning import Reckoning
 from worktrial.report.render import Links, render
-from worktrial.report.text import plain
-
-MARKS: dict[Outcome, tuple[str, str]] = {
-    "solved": ("\N{CHECK MARK}", "solved"),
-    "not_solved": ("\N{MULTIPLICATION X}", "not solved"),
-    "tampered": ("\N{WARNING SIGN}", "tampered with: counts as not solved"),
-    "infrastructure": ("!", "infrastructure failure"),
-    "ungraded": ("?", "not graded"),
-    "unfinished": ("\N{EN DASH}", "not finished"),
-}
-"""Sign and words of an outcome; never told apart by colour alone."""
 
 CERTAINTY = {
     "established": ("Established", "chance alone hardly explains this lead"),
@@ -40,17 +33,6 @@ CERTAINTY = {
 
 
 @dataclass(frozen=True)
-class GridRow:
-    """One task over all agents."""
-
-    task: str
-    title: str
-    cells: list[Markup]
-    differs: bool
-    """Whether contenders with graded trials solved different shares of it."""
-
-
-@dataclass(frozen=True)
 class Failure:
     """Infrastructure failures of one agent with one cause."""
 
@@ -59,72 +41,72 @@ class Failure:
     rows: list[TrialRow]
 
 
-def index_page(summary: RunSummary, decision: Decision, landed: Landed) -> str:
-    """Return the first page."""
-    links = Links()
-    return render(
-        "index.html",
-        links,
-        summary=summary,
-        decision=decision,
-        certainty=CERTAINTY[decision.level],
-        landed=landed,
-        agents=[*summary.contenders, *summary.controls],
-        rate_bar=rate_bar,
-        axis=rate_axis(),
-        difference=difference_bar(summary.lead.paired) if summary.lead and summary.lead.paired else None,
-        grid=grid(summary, landed, links),
-        controls_hold=bool(summary.controls) and not broken_controls(summary),
-        failures=failures(summary),
-        caveats=caveats(summary),
-        dates=dates(summary),
-        made_at=now(),
-    )
+def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
+    """Return the first page; `live` makes it one that keeps itself up to date while a run goes on."""
+    summary, decision, links = found.summary, found.decision, Links()
+    agents = [*summary.contenders, *summary.controls]
+    points, by_time = figures.points(found)
+    habits, times = figures.all_habits(summary), figures.times(summary)
+    rows = Grid(summary, landed, links)
+    failed = failures(summary)
+    verdict, _, reason = decision.headline.partition(": ")
+    values: dict[str, Any] = {
+        "summary": summary,
+        "decision": decision,
+        "verdict": (verdict, reason),
+        "certainty": CERTAINTY[decision.level],
+        "landed": landed,
+        "agents": agents,
+        "rate_bar": rate_bar,
+        "axis": rate_axis(),
+        "difference": difference_bar(summary.lead.paired) if summary.lead and summary.lead.paired else None,
+        "decimals": decimals_of(summary.lead.paired) if summary.lead and summary.lead.paired else 0,
+        "pareto": pareto_chart(points, "seconds" if by_time else "usd", decision.agent or decision.keep),
+        "pareto_points": figures.beaten_by(points),
+        "by_time": by_time,
+        "found": found,
+        "tied": figures.tied(found),
+        "costs": money.cost_views(found),
+        "cost_parts": money.counted_parts(found),
+        "uncounted": money.uncounted_parts(found),
+        "fates": money.FATES,
+        "scores": money.score_views(found.scoring) if found.scoring else [],
+        "score_words": money.score_words(found.scoring) if found.scoring else "",
+        "criteria": list(money.CRITERION_NAMES.values()),
+        "routes": money.route_views(found),
+        "times": times[0],
+        "time_axis": log_axis(times[1], duration),
+        "habits": habits,
+        "tool_kinds": [kind for kind in KINDS if any(kind == called for habit in habits for called, *_ in habit.calls)],
+        "splits": figures.all_splits(summary, landed),
+        "grid_rows": rows.rows(),
+        "shows": rows.shows(),
+        "controls_hold": bool(summary.controls) and not broken_controls(summary),
+        "failures": failed,
+        "missing": figures.missing(summary),
+        "caveats": caveats(summary),
+        "dates": dates(summary),
+        "made_at": now(),
+    }
+    return render("index.html", links, live=live, **values, contents=_contents(values))
 
 
-def mark(row: TrialRow, links: Links, *, here: bool = False) -> Markup:
-    """Return a trial's sign, linked to its page where there is one; `here`: it is the page the sign is on."""
-    sign, words = MARKS[row.outcome]
-    if row.outcome == "unfinished":
-        return Markup('<span class="m unfinished" title="not finished">{}</span>').format(sign)
-    # By hand, for there may be thousands on the first page.
-    address = escape(links.trial(row.agent, row.task, row.n))
-    current = ' aria-current="page"' if here else ""
-    html = f'<a class="m {row.outcome}" href="{address}" aria-label="trial {row.n}: {words}"{current}>{sign}</a>'
-    return Markup(html)  # noqa: S704  # its one foreign part was escaped above
-
-
-def grid(summary: RunSummary, landed: Landed, links: Links) -> list[GridRow]:
-    """Return the tasks in the order of the run, with a cell per agent in the order of the first page."""
-    cells: dict[tuple[str, str], list[TrialRow]] = defaultdict(list)
-    for row in summary.rows:
-        cells[row.task, row.agent].append(row)
-    order = [*summary.contenders, *summary.controls]
-    found = []
-    for task in summary.request.tasks:
-        shares = {_share(cells[task, agent.name]) for agent in summary.contenders} - {None}
-        found.append(
-            GridRow(
-                task,
-                landed.title(task),
-                [_cell(cells[task, agent.name], links) for agent in order],
-                differs=len(shares) > 1,
-            )
-        )
-    return found
-
-
-def _cell(rows: list[TrialRow], links: Links) -> Markup:
-    graded = [row for row in rows if row.outcome in GRADED]
-    solved = sum(row.outcome == "solved" for row in graded)
-    figure = f"{solved}/{len(graded)}" if graded else "\N{EN DASH}"
-    marks = Markup("").join(mark(row, links) for row in rows)
-    return Markup('<span class="k">{}</span> <span class="ms">{}</span>').format(figure, marks)
-
-
-def _share(rows: list[TrialRow]) -> float | None:
-    graded = [row.outcome == "solved" for row in rows if row.outcome in GRADED]
-    return sum(graded) / len(graded) if graded else None
+def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return id and words of the sections below the first screen."""
+    caveats, failed = values["caveats"], values["failures"]
+    listed = [
+        (bool(values["costs"]), "cost", "Cost"),
+        (bool(values["scores"]), "score", "Weighted score"),
+        (bool(values["routes"]), "routes", "Cheap first"),
+        (bool(values["times"]), "time", "Time"),
+        (bool(values["habits"]), "tools", "Tool use"),
+        (bool(values["splits"]), "kinds", "Kinds of task"),
+        (True, "tasks", "Task by task"),
+        (bool(failed), "failures", f"Infrastructure failures ({sum(len(one.rows) for one in failed):,})"),
+        (bool(caveats), "caveats", f"Caveats ({len(caveats)})"),
+        (True, "run", "What was run"),
+    ]
+    return [(id_, words) for there, id_, words in listed if there]
 
 
 def failures(summary: RunSummary) -> list[Failure]:
@@ -142,71 +124,3 @@ def dates(summary: RunSummary) -> str:
     days = [row.started_at.date() for row in summary.rows if row.started_at] or [summary.lock.started_at.date()]
     first, last = (f"{day.day} {day:%B %Y}" for day in (min(days), max(days)))
     return first if first == last else f"{first} to {last}"
-
-
-def report_json(summary: RunSummary, decision: Decision, landed: Landed) -> dict[str, Any]:
-    """Return `report.json`: the decision, the agents' figures, and one row per trial."""
-    paired = summary.lead.paired if summary.lead else None
-    common = agents_json(summary)["agents"]
-    return {
-        "format": "worktrial/report@1",
-        "made_at": now().isoformat(),
-        "worktrial": summary.lock.worktrial,
-        "suite": {"name": landed.name, "digest": summary.lock.suite_digest, "tasks": len(summary.request.tasks)},
-        "started_at": summary.lock.started_at.isoformat(),
-        "decision": {
-            "sentence": decision.sentence,
-            "level": decision.level,
-            "agent": decision.agent,
-            "caveats": caveats(summary) + ([landed.problem] if landed.problem else []),
-        },
-        "comparison": paired
-        and summary.lead
-        and {
-            "best": summary.lead.best.name,
-            "second": summary.lead.second.name,
-            "difference": paired.difference,
-            "ci95": [paired.low, paired.high],
-            "p": paired.p,
-            "tasks": paired.tasks,
-            "detectable": paired.detectable,
-        },
-        "agents": {agent.name: common[agent.name] | _agent_json(agent) for agent in summary.agents},
-        "trials": [_row_json(row) for row in summary.rows],
-    }
-
-
-def _agent_json(agent: AgentSummary) -> dict[str, Any]:
-    return {
-        "kind": agent.config.kind,
-        "model": agent.config.model,
-        "control": agent.control,
-        "tampered": agent.tampered,
-        "ungraded": agent.ungraded,
-        "unfinished": agent.unfinished,
-        "attempts": agent.cost.attempts,
-        "cost_usd": agent.cost.total_usd,
-        "cost_known_usd": agent.cost.known_usd,
-        "cost_unknown_attempts": agent.cost.unknown,
-        "cost_per_trial_usd": agent.cost_per_trial_usd,
-        "agent_s_median": agent.agent_s_median,
-        "agent_s_total": agent.agent_s_total,
-        "input_tokens": agent.input_tokens,
-        "output_tokens": agent.output_tokens,
-    }
-
-
-def _row_json(row: TrialRow) -> dict[str, Any]:
-    return {
-        "agent": row.agent,
-        "task": row.task,
-        "n": row.n,
-        "outcome": row.outcome,
-        "cause": row.cause,
-        "detail": plain(row.detail[:500]),
-        "started_at": row.started_at and row.started_at.isoformat(),
-        "cost_usd": row.cost_usd,
-        "agent_s": row.agent_s,
-        "input_tokens": row.input_tokens,
-        "output_tokens": row.output_tokens,
-    }

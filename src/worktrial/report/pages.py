@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
 from worktrial.analyse.summary import RunSummary, TrialRow
 from worktrial.errors import FormatError
-from worktrial.formats.trajectory import Step, Trajectory
 from worktrial.formats.verdict import Verdict
-from worktrial.report.diffs import FileDiff, parse, sides
+from worktrial.pages.diffs import FileDiff, parse, sides
+from worktrial.pages.render import diff_table
+from worktrial.pages.text import Excerpt, read_excerpt
+from worktrial.report.grid import MARKS, mark
 from worktrial.report.landed import TaskView
-from worktrial.report.overview import MARKS, mark
-from worktrial.report.render import Links, diff_table, render
-from worktrial.report.text import Excerpt, read_excerpt, shorten
+from worktrial.report.render import Links, render
+from worktrial.report.steps import trajectory_view
 from worktrial.store.run import TrialDir
 
 PATCH_BYTES = 2 * 1024**2
 LOG_HEAD_BYTES = 16 * 1024
 LOG_TAIL_BYTES = 64 * 1024
-MESSAGE_CHARACTERS = 8000
-"""Of one message, one call's arguments, or what one call gave back."""
-TRAJECTORY_CHARACTERS = 600_000
-"""Of all a trajectory shows."""
-TRAJECTORY_STEPS = 300
 LOGS = 6
 FAILED_TESTS = 200
+_FROM_TRIAL = Links(3)
 
 
 @dataclass(frozen=True)
@@ -42,66 +38,49 @@ class PatchView:
 
 
 @dataclass(frozen=True)
-class StepView:
-    """One turn of a trajectory, cleaned and bounded."""
-
-    number: int
-    source: str
-    summary: str
-    """First words, for the closed line."""
-    message: Excerpt
-    reasoning: Excerpt
-    calls: list[tuple[str, Excerpt]]
-    results: list[Excerpt]
-
-
-@dataclass(frozen=True)
-class TrajectoryView:
-    """What is shown of a trajectory."""
-
-    steps: list[StepView]
-    total: int
-    agent: str
-    cut: str = ""
-
-
-@dataclass(frozen=True)
 class Shown:
-    """A task with its landed diff as markup, made once for all of its pages."""
+    """A task with its landed diff and its marks as markup, made once for all of its pages."""
 
     view: TaskView
     tables: dict[str, Markup]
     """By path."""
+    rows: list[TrialRow]
+    """Its trials by all agents."""
+    marks: list[Markup]
+    """Of each of `rows`, as seen from the page of a trial."""
 
     @classmethod
-    def of(cls, view: TaskView) -> Shown:
-        """Render the landed diff."""
-        return cls(view, {file.path: diff_table(file) for file in view.landed})
+    def of(cls, view: TaskView, rows: list[TrialRow]) -> Shown:
+        """Render the landed diff and the marks."""
+        tables = {file.path: diff_table(file) for file in view.landed}
+        return cls(view, tables, rows, [mark(row, _FROM_TRIAL) for row in rows])
 
 
-def task_page(shown: Shown, summary: RunSummary, rows: list[TrialRow]) -> str:
-    """Return the page of a task; `rows` are its trials by all agents."""
+def task_page(shown: Shown, summary: RunSummary, *, live: bool = False) -> str:
+    """Return the page of a task. `live`: see `index_page`."""
     links = Links(1)
     return render(
         "task.html",
         links,
         view=shown.view,
         tables=shown.tables,
-        results=_results(rows, summary, links),
+        results=_results(shown.rows, [mark(row, links) for row in shown.rows], summary),
         position=_position(summary, shown.view.id),
+        share=shown.view.facts().ai_share,
+        live=live,
     )
 
 
-def trial_page(shown: Shown, summary: RunSummary, row: TrialRow, rows: list[TrialRow], folder: TrialDir) -> str:
+def trial_page(shown: Shown, summary: RunSummary, row: TrialRow, folder: TrialDir) -> str:
     """Return the page of a finished trial. Raises `FormatError` naming the file that can't be read."""
-    links = Links(3)
     verdict = folder.verdict()
     patch = read_patch(folder)
     compared = list(sides(patch.files, list(shown.view.landed)))
     logs = _logs(folder)
+    marks = [mark(one, _FROM_TRIAL, here=True) if one is row else shown.marks[at] for at, one in enumerate(shown.rows)]
     return render(
         "trial.html",
-        links,
+        _FROM_TRIAL,
         row=row,
         trial=folder.trial(),
         verdict=verdict,
@@ -115,8 +94,8 @@ def trial_page(shown: Shown, summary: RunSummary, row: TrialRow, rows: list[Tria
         diff_table=diff_table,
         test_log=next((log for name, log in logs if name == "tests.log"), None),
         logs=[(name, log) for name, log in logs if name != "tests.log"],
-        trajectory=_trajectory(folder.trajectory()),
-        results=_results(rows, summary, links, row),
+        trajectory=trajectory_view(folder.trajectory()),
+        results=_results(shown.rows, marks, summary),
     )
 
 
@@ -137,18 +116,13 @@ def read_patch(folder: TrialDir) -> PatchView:
     return PatchView(parse(data[: data.rfind(b"\n") + 1]), cut=cut)
 
 
-def _results(
-    rows: list[TrialRow], summary: RunSummary, links: Links, here: TrialRow | None = None
-) -> list[tuple[str, bool, Markup]]:
+def _results(rows: list[TrialRow], marks: list[Markup], summary: RunSummary) -> list[tuple[str, bool, Markup]]:
     """Return name, whether it is a control, and marks of each agent on one task."""
-    return [
-        (
-            agent.name,
-            agent.control,
-            Markup(" ").join(mark(row, links, here=row is here) for row in rows if row.agent == agent.name),
-        )
-        for agent in (*summary.contenders, *summary.controls)
-    ]
+    by_agent: dict[str, list[Markup]] = defaultdict(list)
+    for row, own in zip(rows, marks, strict=True):
+        by_agent[row.agent].append(own)
+    agents = (*summary.contenders, *summary.controls)
+    return [(agent.name, agent.control, Markup(" ").join(by_agent[agent.name])) for agent in agents]
 
 
 def _position(summary: RunSummary, task: str) -> tuple[str | None, str | None]:
@@ -190,53 +164,3 @@ def _logs(folder: TrialDir) -> list[tuple[str, Excerpt]]:
         if log:
             found.append((name, log))
     return found
-
-
-def _trajectory(trajectory: Trajectory | None) -> TrajectoryView | None:
-    if trajectory is None:
-        return None
-    room = TRAJECTORY_CHARACTERS
-    steps: list[StepView] = []
-    for step in trajectory.steps[:TRAJECTORY_STEPS]:
-        view = _step(step)
-        room -= _weight(view)
-        if room < 0 and steps:
-            break
-        steps.append(view)
-    total = len(trajectory.steps)
-    cut = f"Cut: {total - len(steps):,} of {total:,} steps are not shown." if len(steps) < total else ""
-    agent = " ".join(filter(None, [trajectory.agent.name, trajectory.agent.version, trajectory.agent.model_name]))
-    return TrajectoryView(steps, total, agent, cut)
-
-
-def _step(step: Step) -> StepView:
-    calls = [
-        (call.function_name, shorten(_arguments(call.arguments), MESSAGE_CHARACTERS)) for call in step.tool_calls or ()
-    ]
-    results = step.observation.results if step.observation else ()
-    message = shorten(step.message, MESSAGE_CHARACTERS)
-    said = " ".join(message.head.split())
-    return StepView(
-        step.step_id,
-        step.source,
-        summary=said[:160] if said else ", ".join(name for name, _ in calls[:5]),
-        message=message,
-        reasoning=shorten(step.reasoning_content or "", MESSAGE_CHARACTERS),
-        calls=calls,
-        results=[shorten(result.content or "", MESSAGE_CHARACTERS) for result in results],
-    )
-
-
-def _arguments(arguments: dict[str, Any]) -> str:
-    """Return a call's arguments for people: one text as it is, more as JSON with their line breaks."""
-    if len(arguments) == 1 and isinstance(only := next(iter(arguments.values())), str):
-        return only
-    return "\n".join(
-        f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in arguments.items()
-    )
-
-
-def _weight(view: StepView) -> int:
-    texts = [view.message, view.reasoning, *(text for _, text in view.calls), *view.results]
-    return sum(len(text.head) + len(text.tail) for text in texts)

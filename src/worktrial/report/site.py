@@ -6,20 +6,21 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from worktrial.agents import CONTROLS
-from worktrial.analyse.decision import Decision, decide
-from worktrial.analyse.summary import RunSummary, TrialRow, summarise
+from worktrial.analyse.decision import Decision
+from worktrial.analyse.summary import RunSummary
 from worktrial.errors import FormatError, UsageError
+from worktrial.formats.config import Configuration
 from worktrial.formats.run import RunRequest
+from worktrial.pages.render import style
+from worktrial.report.asjson import report_json
+from worktrial.report.crew import write, write_pages
 from worktrial.report.landed import Landed
-from worktrial.report.overview import index_page, report_json
-from worktrial.report.pages import Shown, task_page, trial_page
-from worktrial.report.render import asset
+from worktrial.report.overview import index_page
+from worktrial.report.reckoning import reckon
 from worktrial.store.files import writing
 from worktrial.store.run import RunDir
 
@@ -36,8 +37,10 @@ class Built:
     decision: Decision
 
 
-def build(run: RunDir, out: Path) -> Built:
+def build(run: RunDir, out: Path, configuration: Configuration | None = None) -> Built:
     """Write the report of `run` to the folder `out`, replacing an earlier report there.
+
+    `configuration` gives rates, weights and thresholds; without it those of an empty `worktrial.toml` hold.
 
     Raises `UsageError` when `out` holds anything else, `FormatError` when a file of the run is torn, `StorageError`
     when writing fails; `out` is then as it was.
@@ -46,30 +49,16 @@ def build(run: RunDir, out: Path) -> Built:
     check_target(out)
     request = run.request()
     check_names(request)
-    summary = summarise(run, CONTROLS)
-    decision = decide(summary)
+    found = reckon(run, configuration or Configuration())
+    summary = found.summary
     landed = Landed(Path(request.suite), summary.lock.suite_digest)
     with replacing(out) as folder:
-        _write(folder / "assets" / "report.css", asset("report.css"))
-        _write(folder / "index.html", index_page(summary, decision, landed))
-        _write(folder / "report.json", json.dumps(report_json(summary, decision, landed), indent=1) + "\n")
-        for path, page in _task_pages(run, summary, landed):
-            _write(folder / path, page)
-    return Built(out / "index.html", summary, decision)
-
-
-def _task_pages(run: RunDir, summary: RunSummary, landed: Landed) -> Iterator[tuple[Path, str]]:
-    """Yield path and content of the pages of every task and its trials, one at a time."""
-    by_task: dict[str, list[TrialRow]] = defaultdict(list)
-    for row in summary.rows:
-        by_task[row.task].append(row)
-    for task in summary.request.tasks:
-        shown, rows = Shown.of(landed.task(task)), by_task[task]
-        yield Path("tasks", f"{task}.html"), task_page(shown, summary, rows)
-        for row in rows:
-            if row.outcome != "unfinished":
-                folder = run.trial_dir(row.agent, row.task, row.n)
-                yield Path("trials", row.agent, task, f"{row.n}.html"), trial_page(shown, summary, row, rows, folder)
+        # The suite's tasks are read for their own pages; the first page takes what it needs of them from there.
+        write_pages(run, folder, summary, landed)
+        write(folder / "assets" / "report.css", style())
+        write(folder / "index.html", index_page(found, landed))
+        write(folder / "report.json", json.dumps(report_json(found, landed), indent=1) + "\n")
+    return Built(out / "index.html", summary, found.decision)
 
 
 def check_names(request: RunRequest) -> None:
@@ -126,9 +115,3 @@ def replacing(target: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _write(path: Path, text: str) -> None:
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8", "replace")

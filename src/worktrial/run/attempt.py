@@ -19,6 +19,7 @@ from worktrial.formats.trial import HowAsked, Timings, ToolUse, Trial
 from worktrial.gateway.limits import Budget
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment, ReadFile
+from worktrial.run.redacting import redact_trial
 from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer
 from worktrial.sandboxes.protocol import Sandbox, Workspace
 from worktrial.store.files import write_bytes, writing
@@ -48,6 +49,7 @@ class Attempts:
         self._limits = limits
         self._budget = budget
         self._gateway = gateway
+        self._redacts = bool(suite.info().redacted)
 
     async def make(self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir) -> Trial:
         """Let `agent` attempt `task` and write patch, trajectory, logs and, last, `trial.json`.
@@ -90,8 +92,11 @@ class Attempts:
         finally:
             await workspace.close()
         await asyncio.to_thread(write_bytes, trial_dir.patch_path, patch)
-        if outcome.trajectory is not None:
-            trial_dir.write_trajectory(outcome.trajectory)
+        trajectory = outcome.trajectory
+        if self._redacts:
+            trajectory = await asyncio.to_thread(redact_trial, trial_dir, trajectory)
+        if trajectory is not None:
+            trial_dir.write_trajectory(trajectory)
         return Trial(
             agent=config.name,
             task=task.id,

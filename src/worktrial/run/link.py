@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
+from urllib.parse import urlsplit
 
+from worktrial.agents import CONTROLS
 from worktrial.agents.metered import AskedCall, Metered, Request, Stopped
 from worktrial.agents.protocol import Endpoint
 from worktrial.errors import InfrastructureError, UsageError
 from worktrial.formats.gateway import UNSENT, Api, GatewayRecord, Outcome
 from worktrial.formats.run import AgentConfig, RunRequest
-from worktrial.formats.trial import Trial
 from worktrial.gateway.configure import for_agents
 from worktrial.gateway.limits import Budget
-from worktrial.gateway.recording import RECORDS, read_records
+from worktrial.gateway.recording import read_records
 from worktrial.gateway.server import Gateway, OpenTrial
 from worktrial.gateway.trials import GENERATING, side_requests
-from worktrial.store.files import read_model
+from worktrial.run.budgets import Budgets
 from worktrial.store.scratch import scratch_folder
 
-_WITHOUT_MODEL = ("oracle", "nop", "command")
-_BUILT_IN = ("basic", "ide")
-"""Kinds whose model is asked under the name it is configured by; a real agent may ask others beside."""
 _SOCKET = "gateway.sock"
 _LONGEST_SOCKET = 107
 """Bytes of a unix socket's path, by Linux's `sockaddr_un`."""
@@ -31,19 +30,26 @@ _STOPS: Mapping[Outcome, Stopped] = {"budget": "budget", "limit": "limit"}
 
 
 class GatewayLink:
-    """Opens an endpoint of a running gateway for each attempt; `upstreams` are those agents are tied to, by name."""
+    """Opens an endpoint of a running gateway for each attempt; `upstreams` are those agents are tied to, by name, and
+    `budget` makes that of an attempt."""
 
-    def __init__(self, gateway: Gateway, upstreams: Mapping[str, str]) -> None:
+    def __init__(
+        self, gateway: Gateway, upstreams: Mapping[str, str], budget: Callable[[], Budget] = lambda: Budget(None)
+    ) -> None:
         self._gateway = gateway
         self._upstreams = upstreams
+        self._budget = budget
 
     @contextlib.asynccontextmanager
-    async def listening(self, folder: Path) -> AsyncIterator[None]:
-        """Have the gateway listen in `folder`, or, where that has too long a path for a socket, elsewhere."""
+    async def listening(self, folder: Path, *, port: bool = False) -> AsyncIterator[None]:
+        """Have the gateway listen in `folder`, or, where that has too long a path for a socket, elsewhere.
+
+        `port` also has it listen on a port of the loopback that is free.
+        """
         with contextlib.ExitStack() as stack:
             if len(os.fsencode(folder / _SOCKET)) > _LONGEST_SOCKET:
                 folder = stack.enter_context(scratch_folder(Path("/tmp")))  # noqa: S108 - a private folder is made there
-            await self._gateway.start(socket=folder / _SOCKET)
+            await self._gateway.start(socket=folder / _SOCKET, port=0 if port else None)
             try:
                 yield
             finally:
@@ -55,53 +61,48 @@ class GatewayLink:
         socket = self._gateway.socket
         if socket is None:
             raise InfrastructureError("the model gateway does not listen on a socket")
-        opened = self._gateway.open(trial, folder, upstream=self._upstreams.get(config.name))
+        opened = self._gateway.open(trial, folder, budget=self._budget(), upstream=self._upstreams.get(config.name))
         try:
-            yield Endpoint(socket=socket, path=opened.path, metered=_reader(opened, folder))
+            port = urlsplit(self._gateway.url).port if self._gateway.url else None
+            yield Endpoint(socket=socket, path=opened.path, port=port, metered=_reader(opened, folder))
         finally:
             self._gateway.close(opened)
+        if self._gateway.failure is not None:
+            raise self._gateway.failure
 
 
-def gateway_for(request: RunRequest, budget: Budget) -> GatewayLink | None:
-    """Return the gateway of a run, which does not listen yet; None where no agent asks a model. `budget` is the run's.
+def gateway_for(request: RunRequest, budgets: Budgets) -> GatewayLink | None:
+    """Return the gateway of a run, which does not listen yet; None where no agent asks a model.
 
     A replay needs no server and no key. Raises `UsageError` for a model without a server, a key or, if there is a
     limit, a price.
     """
     replay = None if request.replay is None else Path(request.replay)
-    asking = [config for config in request.agents if config.kind not in _WITHOUT_MODEL]
+    asking = [config for config in request.agents if _asks(config)]
     if not asking:
         return None
     config, tied = (request.gateway, {}) if replay is not None else for_agents(request.gateway, asking)
-    gateway = Gateway(config, budget=budget, replay=replay)
-    if replay is None and budget.limit_usd is not None:
+    gateway = Gateway(config, budget=budgets.run, agent_budgets=budgets.agents, replay=replay)
+    if replay is None and budgets.bounded_in_usd:
         _check_prices(gateway, asking, tied)
-    return GatewayLink(gateway, tied)
+    return GatewayLink(gateway, tied, budgets.trial)
+
+
+def _asks(config: AgentConfig) -> bool:
+    """Whether an agent asks a model; of other people's programs those that are given one."""
+    return config.model is not None if config.kind == "command" else config.kind not in CONTROLS
 
 
 def _check_prices(gateway: Gateway, agents: Sequence[AgentConfig], tied: Mapping[str, str]) -> None:
     for config in agents:
-        api: Api = "anthropic_messages" if config.api == "anthropic" else "openai_chat"
-        if config.kind not in _BUILT_IN or config.model is None:
-            continue
-        if not gateway.knows_price(api, config.model, tied.get(config.name)):
+        model, upstream = config.model, tied.get(config.name)
+        # By whichever protocol: a real agent speaks its own.
+        if model is not None and not any(gateway.knows_price(api, model, upstream) for api in get_args(Api)):
             raise UsageError(
                 "the budget could not be kept",
                 cause=f"no price is known for model {config.model!r} of agent {config.name!r}",
                 hint="give input_usd_per_mtok and output_usd_per_mtok for it in worktrial.toml, or no --budget",
             )
-
-
-def spent(attempts: Iterable[Path]) -> float:
-    """Return what some attempts cost as far as it is known, USD: by the gateway's record, whether or not they came to
-    their end, else as the trial says."""
-    total = 0.0
-    for folder in attempts:
-        if (folder / RECORDS).exists():
-            total += sum(record.cost_usd or 0.0 for record in read_records(folder) if not record.replayed)
-        elif (folder / "trial.json").exists():
-            total += read_model(folder / "trial.json", Trial, "trial").usage.cost_usd or 0.0
-    return total
 
 
 def _reader(opened: OpenTrial, folder: Path) -> Callable[[], Metered]:

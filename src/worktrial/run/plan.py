@@ -12,6 +12,8 @@ from os import cpu_count
 from worktrial import __version__
 from worktrial.agents import CONTROLS
 from worktrial.analyse.ledger import Ledger, still_decides
+from worktrial.analyse.reviews import retired_by_reviewers
+from worktrial.analyse.versions import mark_of
 from worktrial.errors import UsageError
 from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, RunLock, RunRequest
@@ -20,7 +22,7 @@ from worktrial.store.git import Git
 from worktrial.store.run import RunDir, TrialDir
 from worktrial.store.suite import Suite
 
-_MAY_CHANGE = {"budget_usd"}
+_MAY_CHANGE = {"budget_usd", "budget_tokens"}
 """Settings of a run that may differ when it is resumed: they do not change what a trial is."""
 
 
@@ -58,6 +60,7 @@ def controls_for(agents: Sequence[AgentConfig]) -> tuple[AgentConfig, ...]:
 
 def make_lock(suite: Suite, sandbox: Sandbox, aside: Quarantine, agents: Mapping[str, str]) -> RunLock:
     """Return what this machine would run with now; `agents` are the versions of their programs by name."""
+    tasks, retired = suite.tasks(), retired_by_reviewers(suite)
     try:
         prices = f"genai-prices {version('genai-prices')}"
     except PackageNotFoundError:
@@ -70,6 +73,9 @@ def make_lock(suite: Suite, sandbox: Sandbox, aside: Quarantine, agents: Mapping
         sandbox_detail=sandbox.detail,
         machine=f"{sys.platform} {platform.release()} {platform.machine()}, {cpu_count()} processors",
         suite_digest=suite.digest(),
+        suite_version=suite.info().version,
+        marks={task.id: mark_of(suite, task, aside.tests.get(task.id, ())) for task in tasks},
+        retired={task.id: retired[task.id] for task in tasks if task.id in retired},
         quarantined=aside.tests,
         set_aside=aside.tasks,
         prices=prices,
@@ -95,7 +101,7 @@ def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
     changed = [
         name
         for name in RunRequest.model_fields
-        if name not in _MAY_CHANGE and getattr(before, name) != getattr(request, name)
+        if name not in _MAY_CHANGE and _asked(before, name) != _asked(request, name)
     ]
     if changed:
         raise UsageError(
@@ -117,6 +123,11 @@ def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
     if before != request:
         run.create(request, lock_before)
     return True
+
+
+def _asked(request: RunRequest, name: str) -> object:
+    """Return a setting as it is compared: what may be spent on an agent does not change what its trials are."""
+    return [agent.without_budget() for agent in request.agents] if name == "agents" else getattr(request, name)
 
 
 def in_order(trials: Iterable[TrialDir]) -> list[TrialDir]:

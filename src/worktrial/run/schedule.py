@@ -15,8 +15,8 @@ from worktrial.formats.run import AgentConfig
 from worktrial.formats.task import Task
 from worktrial.formats.trial import Trial
 from worktrial.formats.verdict import Verdict
-from worktrial.gateway.limits import Budget
 from worktrial.run.attempt import Attempts
+from worktrial.run.budgets import Budgets
 from worktrial.run.plan import is_finished
 from worktrial.store.journal import Journal
 from worktrial.store.run import TrialDir
@@ -40,7 +40,7 @@ class Progress:
     done: int = 0
     """Trials finished, by this call or before."""
     left: int = 0
-    """Trials not started, because of a stop or the budget."""
+    """Trials not started, because of a stop or a budget."""
     overheads_s: list[float] = field(default_factory=list)
     """Of the trials this call made: wall-clock seconds that were neither agent nor tests."""
 
@@ -53,7 +53,7 @@ class Crew:
     tasks: Mapping[str, Task]
     attempts: Attempts
     grade: Grade
-    budget: Budget
+    budgets: Budgets
     journal: Journal[JournalEntry]
     retry_infrastructure: bool = False
 
@@ -70,7 +70,7 @@ async def work_off(
 
     async def work() -> None:
         for trial_dir in queue:
-            if stop.requested or (crew.budget.exhausted and not _needs_grading_only(crew, trial_dir)):
+            if stop.requested or (crew.budgets.exhausted(trial_dir.agent) and not _needs_grading_only(crew, trial_dir)):
                 progress.left += not _is_over(crew, trial_dir)
                 progress.done += _is_over(crew, trial_dir)
                 continue

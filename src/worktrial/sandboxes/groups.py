@@ -23,6 +23,7 @@ _MIB = 1024 * 1024
 _PATIENCE_S = 5.0
 """How long processes may take to freeze or die: one that writes to a slow disk can do neither until it is done."""
 _FREEZE_LOOKS = 50
+_LATER_S = 0.01
 _RECLAIM_STEP = 32 * _MIB
 
 
@@ -69,6 +70,8 @@ class Group:
         self.dies_frozen = self._of.get("freezer", ("", 1))[1] == 2
         """Whether it can be frozen and what is frozen can be killed: version 1 has it thaw first."""
         self.frozen = False
+        self.unused = True
+        """Whether nothing has run in it, for all that is known; to be cleared by who starts something."""
 
     def limit(self, limits: Limits) -> None:
         """Set the limits anew: a group made ahead gets those of the workspace it is used for. Raises `OSError`."""
@@ -206,6 +209,21 @@ class Group:
             await self.kill()
             await asyncio.sleep(next(pauses))
 
+    def remove_later(self) -> None:
+        """Remove the group, whose members are gone or about to go, when nobody waits for that.
+
+        Should one stay for long, it is left to the owner, who removes all there is.
+        """
+        with contextlib.suppress(RuntimeError):  # no event loop runs any more
+            asyncio.get_running_loop().call_later(_LATER_S, self._try_to_remove, time.monotonic() + _PATIENCE_S)
+            return
+        self._try_to_remove(0.0)
+
+    def _try_to_remove(self, until: float) -> None:
+        removed = [_removed(path) for path in self.folders]  # each is tried
+        if not all(removed) and time.monotonic() < until:
+            asyncio.get_running_loop().call_later(_LATER_S, self._try_to_remove, until)
+
     def _ask_to_freeze(self, stop: bool) -> None:
         path, version = self._of["freezer"]
         if version == 1:
@@ -293,8 +311,14 @@ def _pauses() -> Iterator[float]:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="ascii") as file:  # noqa: PTH123 - looked at many times a second
-        return file.read()
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # looked at many times a second: no file object
+    try:
+        parts = []
+        while part := os.read(descriptor, 65536):
+            parts.append(part)
+        return b"".join(parts).decode("ascii")
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: str, value: str) -> None:

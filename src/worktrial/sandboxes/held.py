@@ -33,15 +33,18 @@ class Holding:
         self.detail = f"{probed.detail}; {words}"
         """Who enforces which limit, and what standby does, in words."""
 
-    def hold(self, limits: TrialLimits, pids: Callable[[], list[int]]) -> Held:
-        """Make a group for the processes of a new workspace, and look after its standby.
+    def group(self, limits: TrialLimits) -> Group | None:
+        """Make a group for the processes of a workspace; None where there are none. Raises `SandboxError`."""
+        if self._cgroups is None:
+            return None
+        return self._cgroups.create(Limits(limits.memory_mib, limits.disk_mib, limits.processes))
+
+    def hold(self, group: Group | None, limits: TrialLimits, pids: Callable[[], list[int]]) -> Held:
+        """Look after the processes of a workspace, which go to `group` if there is one, and its standby.
 
         `pids` returns, as ids of the host, all processes to be stopped where there is no group. Call it in the event
-        loop. Raises `SandboxError`.
+        loop.
         """
-        group = None
-        if self._cgroups is not None:
-            group = self._cgroups.create(Limits(limits.memory_mib, limits.disk_mib, limits.processes))
         sleeper: Sleeper = SignalSleeper(pids, self._means)
         if group is not None and group.dies_frozen:
             sleeper = GroupSleeper(group, self._means)
@@ -57,45 +60,47 @@ class Held:
         self.watch = watch
         self.gauges: weakref.WeakSet[GroupGauge] = weakref.WeakSet()
         """Of the commands that run."""
-
-    @contextlib.contextmanager
-    def entrances(self) -> Iterator[list[int]]:
-        """Open the files through which a process enters the group: its id, or 0 for itself, is written to each.
-
-        Raises `SandboxError` when this was closed.
-        """
-        with contextlib.ExitStack() as stack:
-            handles = []
-            for path in self.group.folders if self.group else ():
-                try:
-                    handle = os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-                except OSError as error:
-                    raise _closed(error) from error
-                stack.callback(os.close, handle)
-                handles.append(handle)
-            yield handles
+        self._closed = False
 
     def gauge(self) -> GroupGauge | PollingGauge:
         """Return what looks after one command's limits, from before it starts.
 
         Raises `SandboxError` when this was closed.
         """
+        if self._closed:
+            raise SandboxError("the workspace is closed")
         if self.group is None or not self.group.limits_all:
             return PollingGauge(self.watch)
         try:
             return GroupGauge(self, self.group)
         except OSError as error:
-            raise _closed(error) from error
+            raise SandboxError("the workspace is closed", cause=str(error)) from error
 
     async def close(self) -> None:
-        """Kill all that is left and let go of the group. Raises `SandboxError`."""
+        """Kill all that is left and let go of the group, which is removed a little later. Raises `SandboxError`."""
+        self._closed = True
         await self.watch.close()
         if self.group is not None:
-            await self.group.close()
+            await self.group.kill()
+            self.group.remove_later()
 
 
-def _closed(error: OSError) -> SandboxError:
-    return SandboxError("the workspace is closed", cause=str(error))
+@contextlib.contextmanager
+def entrances(group: Group | None) -> Iterator[list[int]]:
+    """Open the files through which a process enters a group: its id, or 0 for itself, is written to each.
+
+    Raises `SandboxError` when it was closed.
+    """
+    with contextlib.ExitStack() as stack:
+        handles = []
+        for path in group.folders if group else ():
+            try:
+                handle = os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise SandboxError("the workspace is closed", cause=str(error)) from error
+            stack.callback(os.close, handle)
+            handles.append(handle)
+        yield handles
 
 
 class GroupGauge:
@@ -111,7 +116,8 @@ class GroupGauge:
         self.blamed = False
         self._held = held
         self._group = group
-        self._before = group.events()
+        self._before = (0, 0) if group.unused else group.events()
+        group.unused = False
         held.gauges.add(self)
 
     def beyond(self, child: Child, bounds: Bounds) -> Ended | None:
@@ -134,12 +140,14 @@ class GroupGauge:
         self.blamed = why is not None
         return why
 
-    def ended(self) -> Ended | None:
+    def ended(self, failed: bool) -> Ended | None:
         """Return the limit that was met meanwhile, if one was: what made a command fail that did.
 
         It has answered for that, so that others need not.
         """
         self._held.gauges.discard(self)
+        if not failed and not self._held.gauges:
+            return None
         with contextlib.suppress(OSError):
             now = self._group.events()
             for gauge in self._held.gauges:

@@ -79,6 +79,12 @@ class Landlock:
         """Write down what is allowed and start the script that holds the command to it."""
         for text in (*env, *env.values()):
             _check(text)
+        if command.port is not None and self._abi < inside.LEAST_ABI_FOR_A_PORT:
+            raise SandboxError(
+                "an agent that asks a model cannot be run in the landlock tier here",
+                cause=f"the kernel has version {self._abi} of Landlock, which cannot allow a single TCP port",
+                hint="Linux 6.7 or newer, or another tier: see worktrial doctor",
+            )
         writable = [str(mount.path) for mount in command.mounts if mount.writable]
         readable = [str(mount.path) for mount in command.mounts if not mount.writable]
         spec = {
@@ -92,6 +98,7 @@ class Landlock:
             "devices": _DEVICES,
             "write": [*(str(folder.path / part) for part in PARTS), *writable],
             "network": command.network,
+            "port": command.port,
             "limits": _limits(limits, folder.owner),
             "uid": folder.owner,
             "capability": _capability([folder.files, *map(Path, readable)], bool(writable)),

@@ -150,6 +150,37 @@ class Answers:
         self._source.close()
 
 
+class Waiting:
+    """A cell that was handed over to us and waits for its job; it ends when this is closed."""
+
+    def __init__(self, pid: int, pidfd: int, orders: int) -> None:
+        """`orders` is the socket that it takes its job from."""
+        self.pid = pid
+        self.pidfd = pidfd
+        self._orders = messages.connection(orders)
+
+    def begin(self, job: dict[str, Any], handles: Sequence[int]) -> Cell | None:
+        """Give it its job and return it at work; None when it is dead, and `handles` are still to be used."""
+        ours, theirs = messages.pair()
+        try:
+            with theirs:
+                messages.send(self._orders, job, (theirs.fileno(), *handles))
+        except OSError:
+            ours.close()
+            self.close()
+            return None
+        self._orders.close()
+        pidfd, self.pidfd = self.pidfd, -1
+        return Cell(Answers(ours), self.pid, pidfd)
+
+    def close(self) -> None:
+        """Let go of it, if that has not been done."""
+        self._orders.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
 async def first_answer(answers: Answers, what: str) -> tuple[dict[str, Any], list[int]]:
     """Return the answer to an order, closing `answers` when it is that it could not be done (`SandboxError`)."""
     try:
@@ -173,7 +204,7 @@ class Cell:
     keepers = 1
 
     def __init__(self, answers: Answers, pid: int, pidfd: int) -> None:
-        self._answers = answers
+        self.answers = answers
         self._pidfd = pidfd
         self.pid = pid
         self.returncode: int | None = None
@@ -184,7 +215,7 @@ class Cell:
         """Wait until its command has ended and all else in it is dead. Raises `SandboxError` if it never began."""
         if self.returncode is not None:
             return
-        received = await self._answers.next()
+        received = await self.answers.next()
         if received is None:
             await self._until_dead()
             self.returncode = -signal.SIGKILL
@@ -209,7 +240,7 @@ class Cell:
         finally:
             handle, self._pidfd = self._pidfd, -1
             os.close(handle)
-            self._answers.close()
+            self.answers.close()
 
     def let_go(self) -> None:
         """Kill it and let go of it at once, whether it is dead already or not."""
@@ -217,7 +248,7 @@ class Cell:
         if self._pidfd >= 0:
             handle, self._pidfd = self._pidfd, -1
             os.close(handle)
-            self._answers.close()
+            self.answers.close()
 
     async def _until_dead(self) -> None:
         if self._pidfd >= 0:

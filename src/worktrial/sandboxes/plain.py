@@ -18,9 +18,10 @@ from worktrial.formats.evidence import Ended
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes import pageout
 from worktrial.sandboxes.folder import Folder, Like
-from worktrial.sandboxes.namespaces import environment
-from worktrial.sandboxes.process import Bounds, Live, run_process, run_trusted, start_process
+from worktrial.sandboxes.namespaces_orders import environment
+from worktrial.sandboxes.process import Bounds, Live
 from worktrial.sandboxes.protocol import Change, Command, Finished, Process, Workspace
+from worktrial.sandboxes.spawned import Spawn, run_trusted
 from worktrial.sandboxes.standby import Awake, SignalSleeper, Standby
 from worktrial.sandboxes.usage import descendants, marked
 
@@ -99,21 +100,9 @@ class PlainWorkspace:
                 self._runs -= 1
 
     async def _run(self, command: Command) -> Finished:
-        marker = f"WORKTRIAL_COMMAND={uuid.uuid4().hex}"
-        launch = self._prepared(command, marker)
-        disk = _Disk(self._folder, self._at_first_bytes + self._limits.disk_mib * _MIB)
+        launch, disk, spawn = self._prepared(command)
         try:
-            finished = await run_process(
-                launch.argv,
-                env=launch.env,
-                bounds=self._bounds(command, launch),
-                stdin=command.stdin,
-                report=command.report,
-                cwd=self.root,
-                marker=marker,
-                ask=disk.full,
-                reaper=launch.reaper,
-            )
+            finished = await spawn.run()
         finally:
             await disk.end()
             launch.cleanup()
@@ -125,21 +114,9 @@ class PlainWorkspace:
             return await self._start(command)
 
     async def _start(self, command: Command) -> Process:
-        marker = f"WORKTRIAL_COMMAND={uuid.uuid4().hex}"
-        launch = self._prepared(command, marker)
-        disk = _Disk(self._folder, self._at_first_bytes + self._limits.disk_mib * _MIB)
+        launch, _, spawn = self._prepared(command)
         try:
-            started = await start_process(
-                launch.argv,
-                env=launch.env,
-                bounds=self._bounds(command, launch),
-                stdin=command.stdin,
-                cwd=self.root,
-                marker=marker,
-                report=command.report,
-                ask=disk.full,
-                reaper=launch.reaper,
-            )
+            started = await spawn.start()
         except BaseException:
             launch.cleanup()
             raise
@@ -147,11 +124,25 @@ class PlainWorkspace:
         self._cleanups.append(launch.cleanup)
         return Awake(started, self._watch)
 
-    def _prepared(self, command: Command, marker: str) -> Launch:
+    def _prepared(self, command: Command) -> tuple[Launch, _Disk, Spawn]:
+        marker = f"WORKTRIAL_COMMAND={uuid.uuid4().hex}"
         home, tmp = str(self._folder.path / "home"), str(self._folder.path / "tmp")
         env = environment(home) | {"TMPDIR": tmp} | dict(command.env)
         env |= dict(variable.split("=", 1) for variable in (marker, self._marker))
-        return self._kind.launch(self._folder, self._limits, command, env)
+        launch = self._kind.launch(self._folder, self._limits, command, env)
+        disk = _Disk(self._folder, self._at_first_bytes + self._limits.disk_mib * _MIB)
+        spawn = Spawn(
+            launch.argv,
+            env=launch.env,
+            bounds=self._bounds(command, launch),
+            cwd=self.root,
+            stdin=command.stdin,
+            report=command.report,
+            marker=marker,
+            ask=disk.full,
+            reaper=launch.reaper,
+        )
+        return launch, disk, spawn
 
     def _bounds(self, command: Command, launch: Launch) -> Bounds:
         limits = self._limits

@@ -9,20 +9,17 @@ import asyncio
 import contextlib
 import errno
 import math
-import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-from worktrial.errors import InfrastructureError, SandboxError
+from worktrial.errors import SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.sandboxes.protocol import Finished
-from worktrial.sandboxes.streams import Capture, Streams, open_streams, read_all, read_some, write_all
-from worktrial.sandboxes.usage import descendants, marked, used_by
-from worktrial.store.git import last_line
+from worktrial.sandboxes.streams import Capture, Streams, read_all, read_some, write_all
+from worktrial.sandboxes.usage import used_by
 
 REPORT_FD = "WORKTRIAL_REPORT_FD"
 """Variable that holds the number of the report's file descriptor."""
@@ -84,8 +81,11 @@ class Gauge(Protocol):
         """Return the bound that it is beyond now, if it is beyond one."""
         ...
 
-    def ended(self) -> Ended | None:
-        """Return the bound that it met while it ran, if it met one. Called when nothing of it is left."""
+    def ended(self, failed: bool) -> Ended | None:
+        """Return the bound that a child which failed met while it ran, if it met one.
+
+        Called when nothing of it is left, and whether it `failed` or not: it counts no more from now on.
+        """
         ...
 
     def asleep(self) -> bool:
@@ -105,7 +105,7 @@ class Polling:
             return "out_of_memory"
         return "cpu_exhausted" if used.cpu_s >= bounds.cpu_s else None
 
-    def ended(self) -> Ended | None:
+    def ended(self, failed: bool) -> Ended | None:
         """Return None: what happened between two looks cannot be told."""
         return None
 
@@ -114,113 +114,9 @@ class Polling:
         return False
 
 
-async def run_process(
-    argv: list[str],
-    *,
-    env: Mapping[str, str],
-    bounds: Bounds,
-    stdin: bytes = b"",
-    report: bool = False,
-    cwd: Path | None = None,
-    marker: str = "",
-    ask: Ask | None = None,
-    reaper: bool = False,
-) -> Finished:
-    """Run `argv` within `bounds` and return how it ended; every descendant is dead by then.
-
-    `marker` (`NAME=VALUE`, a variable of `env`) finds descendants that cut themselves loose, for want of a pid
-    namespace; `ask` is called now and then for a further reason to end it; a `reaper` kills all below it itself when
-    told to end. Raises `SandboxError` when it could not be started.
-    """
-    streams = open_streams(report=report)
-    child = await _start(argv, streams, env=env, cwd=cwd, marker=marker, reaper=reaper)
-    return await watch(child, streams, bounds, stdin, ask=ask)
-
-
-async def start_process(
-    argv: list[str],
-    *,
-    env: Mapping[str, str],
-    bounds: Bounds,
-    stdin: bytes = b"",
-    report: bool = False,
-    cwd: Path | None = None,
-    marker: str = "",
-    ask: Ask | None = None,
-    reaper: bool = False,
-) -> Live:
-    """Start `argv` within `bounds`, `stdin` written to it first. The arguments are those of `run_process`."""
-    streams = open_streams(report=report, stderr=True)
-    child = await _start(argv, streams, env=env, cwd=cwd, marker=marker, reaper=reaper)
-    return Live(child, streams, bounds, stdin, ask=ask)
-
-
-async def _start(
-    argv: list[str], streams: Streams, *, env: Mapping[str, str], cwd: Path | None, marker: str, reaper: bool
-) -> _Spawned:
-    """Start a process on streams; they are closed when it cannot be."""
-    stdin, stdout, stderr, *more = streams.theirs
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env={**env, REPORT_FD: str(more[0])} if more else dict(env),
-            pass_fds=more,
-            start_new_session=True,
-            cwd=cwd,
-        )
-    except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in an argument
-        streams.close()
-        raise not_started(argv, error) from error
-    except BaseException:
-        streams.close()
-        raise
-    streams.close_theirs()
-    return _Spawned(process, marker, reaper)
-
-
 def not_started(argv: list[str], error: Exception) -> SandboxError:
     """Return the error that says that a command could not even be tried."""
     return SandboxError(f"could not start {argv[0]}", cause=getattr(error, "strerror", None) or str(error))
-
-
-class _Spawned:
-    """A child that was started by its command line."""
-
-    keepers = 0
-
-    def __init__(self, process: asyncio.subprocess.Process, marker: str, reaper: bool) -> None:
-        self._process = process
-        self._marker = marker
-        self._reaper = reaper
-        self.pid = process.pid
-
-    @property
-    def returncode(self) -> int | None:
-        """None while it runs; negative when a signal ended it."""
-        return self._process.returncode
-
-    async def wait(self) -> object:
-        return await self._process.wait()
-
-    def kill(self) -> None:
-        running = self.returncode is None
-        if running and self._reaper:
-            for number in (signal.SIGTERM, signal.SIGCONT):
-                self._process.send_signal(number)
-            return
-        strays = descendants(self.pid) if running else []
-        strays += marked(self._marker) if self._marker else []
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        for pid in strays:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-
-    async def gone(self) -> None:
-        await self._process.wait()
 
 
 async def watch(
@@ -236,17 +132,19 @@ async def watch(
     watched = _Watched(child, bounds, ask, gauge)
     started = time.monotonic()
     reported = bytearray()
-    tasks = [
-        asyncio.create_task(_feed(streams, stdin)),
-        asyncio.create_task(watched.read_output(streams.stdout)),
-    ]
+    tasks = [asyncio.create_task(watched.read_output(streams.stdout))]
+    if stdin:
+        tasks.append(asyncio.create_task(_feed(streams, stdin)))
+    else:
+        streams.close_one("stdin")
     if streams.report >= 0:
         tasks.append(asyncio.create_task(_read_report(streams.report, reported)))
     try:
         await watched.wait()
         wall_s = time.monotonic() - started
         child.kill()  # what it left behind would hold the streams open
-        await asyncio.wait(tasks, timeout=_DRAIN_S)
+        if not all(task.done() for task in tasks):
+            await asyncio.wait(tasks, timeout=_DRAIN_S)
     finally:
         child.kill()
         await _cancelled(tasks)
@@ -255,10 +153,17 @@ async def watch(
     return watched.finished(bytes(reported), wall_s)
 
 
-async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+async def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """End tasks, whatever they have to say; nothing waits where all have ended."""
+    running = []
     for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        if not task.done():
+            task.cancel()
+            running.append(task)
+        elif not task.cancelled():
+            task.exception()  # or it would be reported that nobody has looked at it
+    if running:
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _feed(streams: Streams, data: bytes) -> None:
@@ -314,8 +219,7 @@ class _Watched:
                     self._check_usage()
             await ended
         finally:
-            ended.cancel()
-            await asyncio.gather(ended, return_exceptions=True)  # it lets go of what is closed next
+            await _cancelled([ended])  # it lets go of what is closed next
 
     def _check_usage(self) -> None:
         why = self.gauge.beyond(self.child, self.bounds) or (self.ask() if self.ask is not None else None)
@@ -329,8 +233,8 @@ class _Watched:
         self.child.kill()
 
     def finished(self, report: bytes, wall_s: float) -> Finished:
-        met = self.gauge.ended()
         code = self.child.returncode if self.ended == "completed" else None
+        met = self.gauge.ended(bool(code))
         if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU) and self.bounds.cpu_s < math.inf:
             return Finished("cpu_exhausted", None, self.output.value(), report, wall_s)
         if code and met is not None:
@@ -432,35 +336,3 @@ class Live:
                 self._streams.close_one(name)
             await self._child.gone()
         return self._watched.finished(bytes(reported), wall_s)
-
-
-async def run_trusted(argv: list[str], *, env: Mapping[str, str], data: bytes, name: str) -> bytes:
-    """Run a program of ours to its end and return its standard output.
-
-    Raises `InfrastructureError`, calling it `name`, when it fails; it does not outlive a cancellation.
-    """
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        env=dict(env),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us to answer, and must not tear what is written to a workspace
-    )
-    try:
-        output, errors = await process.communicate(data)
-    except BaseException:
-        await end(process)
-        raise
-    if process.returncode:
-        raise InfrastructureError(f"{name} failed on a workspace", cause=last_line(errors))
-    return output
-
-
-async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a process of ours and wait until it is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
-    # A transport whose pipes nobody reads any more is closed by hand, or it lives until the loop ends.
-    process._transport.close()  # type: ignore[attr-defined]

@@ -32,6 +32,9 @@ class Command:
     mounts: tuple[Mount, ...] = ()
     network: bool = False
     """Only for building environments: everything else runs without."""
+    port: int | None = None
+    """TCP port of 127.0.0.1 that the command may connect to where no unix socket can be mounted into the isolation
+    (landlock); elsewhere it is out of reach, as all of the network."""
     report: bool = False
     """Give the command a pipe to report on; its file descriptor number is in `$WORKTRIAL_REPORT_FD`.
     What was written to it can be added to but never changed."""

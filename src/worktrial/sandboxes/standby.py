@@ -189,6 +189,7 @@ class Watch:
         self._turn = asyncio.Lock()
         self._calls = 0
         self._armed = False
+        self._used = False
         self._touched = 0.0
         self._looked = (0.0, 0.0)
         self._closed = False
@@ -200,6 +201,7 @@ class Watch:
     async def call(self) -> AsyncIterator[None]:
         """Resume, and stay awake while the block runs. Calls may overlap."""
         self._calls += 1
+        self._used = True
         try:
             await self.resume()
             yield
@@ -275,7 +277,7 @@ class Watch:
 
     def _arm(self, now: float) -> None:
         self._armed = True
-        self._looked = (now, self._sleeper.cpu_s() or 0.0)
+        self._looked = (now, (self._sleeper.cpu_s() or 0.0) if self._used else 0.0)
         look_s = min(_LOOK_S, self._after_s / 2)
         self._standby.wake_at(max(self._touched + self._after_s, now + look_s), self)
 

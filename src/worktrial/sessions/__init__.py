@@ -26,6 +26,9 @@ _SOURCES = {
     "copilot_cli": "worktrial.sessions.copilot_cli:CopilotCli",
     "specstory": "worktrial.sessions.specstory:SpecStory",
     "entire": "worktrial.sessions.entire:Entire",
+    "goose": "worktrial.sessions.goose:Goose",
+    "cursor": "worktrial.sessions.cursor:Cursor",
+    "vscode_copilot": "worktrial.sessions.vscode_copilot:VscodeCopilot",
     "generic": "worktrial.sessions.generic:Generic",
 }
 

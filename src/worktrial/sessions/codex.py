@@ -50,7 +50,8 @@ _IDLE_EVENTS = frozenset({
     b"agent_message", b"agent_reasoning", b"agent_reasoning_raw_content", b"agent_reasoning_section_break",
     b"task_started", b"task_complete", b"turn_started", b"turn_complete", b"turn_aborted", b"context_compacted",
     b"mcp_tool_call_begin", b"mcp_tool_call_end", b"web_search_begin", b"web_search_end", b"exec_command_begin",
-    b"exec_command_output_delta", b"background_event", b"turn_diff", b"error", b"warning", b"stream_error",
+    b"exec_command_output_delta",
+    b"exec_command_end", b"background_event", b"turn_diff", b"error", b"warning", b"stream_error",
     b"thread_settings_applied", b"thread_name_updated", b"entered_review_mode", b"exited_review_mode", b"plan_update",
     b"view_image_tool_call", b"item_started", b"thread_rolled_back", b"patch_apply_begin", b"patch_apply_updated",
     b"undo_completed", b"undo_started", b"image_generation_end", b"collab_agent_spawn_end", b"collab_waiting_end",
@@ -153,22 +154,25 @@ class _Reading:
         if kind in _IDLE_LINES:
             return True
         if kind == b"response_item":
-            if inner in (b"function_call_output", b"custom_tool_call_output"):
-                found = _CALL_ID.search(line)
-                key = found[1].decode("utf-8", "replace") if found else ""
-                return key not in self._edits and not self._output_wanted(key, line)
-            if inner == b"message" and _BY_MODEL.search(line, 0, 400):
-                self.building.used_model(self.building.model)
-                return True
-            return inner in _IDLE_ITEMS
-        if kind == b"event_msg" and inner == b"token_count":
+            return self._idle_item(inner, line)
+        if kind != b"event_msg":
+            return False
+        if inner == b"token_count":
             self._counted(line)
             return True
-        if kind == b"event_msg" and inner == b"exec_command_end":
-            return True  # the item with its output says the same
-        if kind == b"event_msg" and inner == b"item_completed":
+        if inner == b"item_completed":
             return not any(name in line for name in (b'"UserMessage"', b'"FileChange"'))
-        return kind == b"event_msg" and inner in _IDLE_EVENTS
+        return inner in _IDLE_EVENTS
+
+    def _idle_item(self, inner: bytes | None, line: bytes) -> bool:
+        if inner in (b"function_call_output", b"custom_tool_call_output"):
+            found = _CALL_ID.search(line)
+            key = found[1].decode("utf-8", "replace") if found else ""
+            return key not in self._edits and not self._output_wanted(key, line)
+        if inner == b"message" and _BY_MODEL.search(line, 0, 400):
+            self.building.used_model(self.building.model)
+            return True
+        return inner in _IDLE_ITEMS
 
     def _counted(self, line: bytes) -> None:
         """Take the sum that is told after each answer; one that is less than before begins anew."""

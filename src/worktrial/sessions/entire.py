@@ -20,6 +20,7 @@ from worktrial.errors import RepositoryError, StorageError
 from worktrial.formats.session import Session, Turn
 from worktrial.sessions import load
 from worktrial.sessions.blobs import Blobs
+from worktrial.sessions.claude_code import injected, kind_of
 from worktrial.sessions.reading import Tally, as_text, as_time, parsed
 from worktrial.store.git import Git, GitError, open_repository
 
@@ -122,7 +123,8 @@ def _copies(git: Git) -> list[_Copy]:
                 copy.prompts = oid
             else:
                 copy.logs[name] = oid
-    return [copy for copy in found.values() if copy.metadata or copy.logs or copy.prompts]
+    # The metadata above those of the sessions is of the checkpoint as a whole.
+    return [copy for copy in found.values() if copy.logs or copy.prompts or copy.place.count("/") > 1]
 
 
 def _by_session(blobs: Blobs, copies: list[_Copy]) -> dict[str, list[_Copy]]:
@@ -153,7 +155,9 @@ def _read(blobs: Blobs, path: Path, name: str, saved: list[_Copy]) -> Iterator[S
         for prompt in _prompts(blobs, copy):
             if prompt.strip() not in known:
                 known.add(prompt.strip())
-                turns.append(Turn(prompt=prompt, at=copy.at))
+                turns.append(Turn(prompt=prompt, at=copy.at, kind=kind_of(prompt)))
+    if not turns:
+        return
     first, last = saved[0], saved[-1]
     base = base or Session(source="entire", id=name, log=f"{path}:{last.place}")
     yield base.model_copy(
@@ -164,7 +168,7 @@ def _read(blobs: Blobs, path: Path, name: str, saved: list[_Copy]) -> Iterator[S
             "branch": base.branch or first.branch or None,
             "turns": _dated(turns, saved, last.model),
             "checkpoints": tuple(dict.fromkeys(copy.checkpoint for copy in saved)),
-            "torn": base.torn + len(lacking),
+            "torn": base.torn + sum(bool(copy.logs) for copy in lacking),
             "started_at": base.started_at or first.at,
             "ended_at": base.ended_at or last.at,
         }
@@ -194,7 +198,7 @@ def _sniffed(file: io.BufferedReader, path: Path, copy: _Copy) -> Session | None
 
 def _prompts(blobs: Blobs, copy: _Copy) -> list[str]:
     text = blobs.content(copy.prompts, _LONGEST_FILE).decode("utf-8", "replace") if copy.prompts else ""
-    return [prompt for prompt in text.split(_BETWEEN) if prompt.strip()]
+    return [prompt for prompt in text.split(_BETWEEN) if prompt.strip() and not injected(prompt)]
 
 
 def _dated(turns: list[Turn], saved: list[_Copy], model: str) -> tuple[Turn, ...]:

@@ -150,7 +150,7 @@ def output(call: dict[str, Any]) -> str:
 def _told(building: Building, message: dict[str, Any]) -> None:
     at = as_time(message.get("timestamp"))
     building.seen(at)
-    kind = message.get("type")
+    kind = as_text(message.get("type"))
     if kind == "user":
         if text := prompt_of(message.get("displayContent")) or prompt_of(message.get("content")):
             building.prompt(text, at, "agent" if building.parent else "command" if text.startswith("/") else "typed")

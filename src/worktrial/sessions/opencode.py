@@ -21,7 +21,8 @@ from worktrial.sessions.reading import LONGEST_LINE, Tally, as_count, as_dict, a
 
 _REFUSED = re.compile(r"reject|denied|prevents you from using|not allowed|rule which|dismissed", re.IGNORECASE)
 _IDLE = frozenset({
-    "step-start", "step-finish", "reasoning", "snapshot", "patch", "file", "agent", "compaction", "retry", "subtask",
+    "step-start", "step-finish", "reasoning", "snapshot", "patch", "file", "agent", "compaction", "retry", "text",
+    "subtask",
 })  # fmt: skip
 _Message = tuple[dict[str, Any], Iterable[dict[str, Any]]]
 """A message and its parts."""
@@ -136,7 +137,7 @@ def _told(building: Building, info: dict[str, Any], parts: Iterable[dict[str, An
     for part in parts:
         if part.get("type") == "tool":
             _called(building, part)
-        elif part and part.get("type") not in _IDLE and part.get("type") != "text":
+        elif part and as_text(part.get("type")) not in _IDLE:
             building.tally.unknown += 1
     building.seen(as_time(time.get("completed")))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from worktrial.errors import FormatError
 from worktrial.formats.journal import JournalEntry
+from worktrial.formats.redaction import Redaction
 from worktrial.formats.run import RunLock, RunRequest
 from worktrial.formats.trajectory import Trajectory
 from worktrial.formats.trial import Trial
@@ -33,6 +34,11 @@ class TrialDir:
     def logs(self) -> Path:
         """Folder of what agent and tests printed."""
         return self.path / "logs"
+
+    @property
+    def redactions(self) -> Journal[Redaction]:
+        """What was replaced in trajectory and logs, without its values."""
+        return Journal(self.path / "redactions.jsonl", Redaction)
 
     def trial(self) -> Trial | None:
         """Return `trial.json`, or None when the agent's part did not come to its end."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from worktrial.errors import FormatError
 from worktrial.formats.candidate import Candidate, Rejection
+from worktrial.formats.classification import Classification
 from worktrial.formats.evidence import Decision, EvidenceRecord, LeakProof, TestRun
 from worktrial.formats.ledger import LedgerEntry
 from worktrial.formats.redaction import Redaction
-from worktrial.formats.suite import SuiteInfo
+from worktrial.formats.review import ReviewEntry
+from worktrial.formats.suite import SuiteChange, SuiteInfo
 from worktrial.formats.task import Environment, Task
 from worktrial.store.cache import digest
 from worktrial.store.files import read_model, write_bytes, write_json, write_text, write_toml
@@ -20,6 +23,7 @@ from worktrial.store.journal import Journal
 
 _EVIDENCE: TypeAdapter[EvidenceRecord] = TypeAdapter(EvidenceRecord)
 _LEDGER: TypeAdapter[LedgerEntry] = TypeAdapter(LedgerEntry)
+_REVIEWS: TypeAdapter[ReviewEntry] = TypeAdapter(ReviewEntry)
 
 
 class Suite:
@@ -62,6 +66,11 @@ class Suite:
         """What was replaced by placeholders in candidates and rejections, without its values."""
         return Journal(self.path / "redactions.jsonl", Redaction)
 
+    @property
+    def classification(self) -> Journal[Classification]:
+        """What rules and a model say of the candidates' prompts, in the order it was asked."""
+        return Journal(self.path / "classification.jsonl", Classification)
+
     # -- evidence --
 
     def evidence(self, candidate: str) -> Journal[EvidenceRecord]:
@@ -82,6 +91,22 @@ class Suite:
     def ledger(self) -> Journal[LedgerEntry]:
         """What the expected tests did with the landed solution, run by run."""
         return Journal(self.path / "ledger.jsonl", _LEDGER)
+
+    # -- people and versions --
+
+    @property
+    def reviews(self) -> Journal[ReviewEntry]:
+        """What people said of tasks and candidates, oldest first; several may add to it at the same time."""
+        return Journal(self.path / "reviews.jsonl", _REVIEWS)
+
+    @property
+    def history(self) -> Journal[SuiteChange]:
+        """The suite's versions, oldest first; empty for a suite that was never refreshed."""
+        return Journal(self.path / "history.jsonl", SuiteChange)
+
+    def retired_dir(self, task: str, version: int) -> Path:
+        """Return the folder of a task as it was when version `version` of the suite came without it."""
+        return self.path / "retired" / task / str(version)
 
     # -- tasks --
 
@@ -178,9 +203,13 @@ class Suite:
 
     def digest(self) -> str:
         """Return a hash over what all tasks are made of: two suites with the same digest ask the same."""
-        parts: list[str | bytes] = []
-        for task in self.task_ids():
-            for path in sorted(self.task_dir(task).iterdir()):
-                if path.name != "leaks.json":
-                    parts += [task, path.name, path.read_bytes()]
-        return digest(*parts)
+        return digest(*(part for task in self.task_ids() for part in self._parts(task)))
+
+    def task_digest(self, task: str) -> str:
+        """Return a hash over what one task is made of."""
+        return digest(*self._parts(task))
+
+    def _parts(self, task: str) -> Iterator[str | bytes]:
+        for path in sorted(self.task_dir(task).iterdir()):
+            if path.name != "leaks.json":
+                yield from (task, path.name, path.read_bytes())

@@ -109,17 +109,20 @@ def config(kind: str, **more: Any) -> AgentConfig:
 
 
 @contextlib.asynccontextmanager
-async def gateway_for(server: ModelServer, folder: Path) -> AsyncIterator[Gateway]:
-    """Run a gateway before a started model server; its socket is in a short path, as sockets must be."""
+async def gateway_for(server: ModelServer, folder: Path, replay: Path | None = None) -> AsyncIterator[Gateway]:
+    """Run a gateway before a started model server, or one that answers from the record of the run `replay`.
+
+    Its socket is in a short path, as sockets must be.
+    """
     prices = {"*": PriceConfig(input=2.0, output=10.0, cache_read=1.0)}
     upstreams = {}
     for api in APIS:
         base = server.url if api in ("anthropic_messages", "gemini") else f"{server.url}/v1"
         upstreams[api] = UpstreamConfig(base_url=base, apis=(api,), key_env="CANARY", prices=prices)
-    gateway = Gateway(GatewayConfig(upstreams=upstreams), keys={"CANARY": KEY})
+    gateway = Gateway(GatewayConfig(upstreams=upstreams), keys={"CANARY": KEY}, replay=replay)
     with tempfile.TemporaryDirectory(prefix="gw-") as short:
         Path(short).chmod(0o755)
-        await gateway.start(socket=Path(short, "s"))
+        await gateway.start(socket=Path(short, "s"), port=0)
         try:
             yield gateway
         finally:
@@ -139,6 +142,7 @@ async def attempt(
     *,
     scripts: tuple[Turn, ...] | None = None,
     limits: TrialLimits | None = None,
+    replay: Path | None = None,
 ) -> Done:
     """Let an installed agent attempt the task, grade it, and return all there is to see."""
     opened = Suite.open(suite)
@@ -149,7 +153,7 @@ async def attempt(
     await server.start()
     started = time.monotonic()
     try:
-        async with gateway_for(server, folder) as gateway:
+        async with gateway_for(server, folder, replay) as gateway:
             making = Attempts(
                 opened, sandbox, folder / "attempts.git", limits, Budget(None), gateway=GatewayLink(gateway, {})
             )

@@ -115,3 +115,32 @@ async def test_an_mcp_server_is_called_and_one_that_dies_is_no_end(
     told = "the number is 93" in done.trajectory.model_dump_json()
     assert told is not dies
     _tokens_are_the_servers(done)
+
+
+@pytest.mark.parametrize("kind", ["claude_code", "codex"])
+async def test_a_real_agent_gets_over_a_stream_that_is_cut(
+    kind: str, suite: Path, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """It asks again by itself; of the answer that broke off it is said that its tokens are an estimate."""
+    await _installed(kind, sandbox)
+    scripts = scenario.turns(kind, faults=(Fault("cut", after=3),))
+    done = await scenario.attempt(scenario.config(kind), suite, sandbox, tmp_path, scripts=scripts)
+    assert (done.trial.ended, done.verdict.outcome) == ("completed", "solved"), done.trial
+    (cut,) = (record for record in done.records if record.outcome == "cut")
+    whole = [record for record in done.records if record.outcome == "answered" and record.usage_source == "metered"]
+    assert cut.usage_source == "estimated"
+    assert sum(record.input_tokens or 0 for record in whole) == len(whole) * USED.input
+    assert sum(record.output_tokens or 0 for record in whole) == len(whole) * USED.output
+    assert done.trial.usage.input_tokens == len(whole) * USED.input + (cut.input_tokens or 0)
+    # Codex asks with what it heard of the answer in the conversation, so that its body is another.
+    assert any(record.retry_of == cut.id for record in done.records) is (kind == "claude_code")
+
+
+async def test_an_agent_that_gives_up_on_a_stream_that_is_cut_is_not_to_blame(
+    suite: Path, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    await _installed("gemini_cli", sandbox)
+    scripts = scenario.turns("gemini_cli", faults=(Fault("cut", after=3),) * 10)
+    done = await scenario.attempt(scenario.config("gemini_cli"), suite, sandbox, tmp_path, scripts=scripts)
+    assert (done.trial.ended, done.verdict.outcome) == ("infrastructure", "infrastructure"), done.trial
+    assert {record.outcome for record in done.records} == {"cut"}

@@ -130,7 +130,17 @@ def _dump(path: Path) -> str:
     for table in ("message", "part"):
         for key, data in connection.execute(f"SELECT id, data FROM {table}").fetchall():
             connection.execute(f"UPDATE {table} SET data = ? WHERE id = ?", (_short(data), key))
-    wanted = ('"session"', '"message"', '"part"', "`session`", "`message`", "`part`", " session ", " message ", " part ")
+    wanted = (
+        '"session"',
+        '"message"',
+        '"part"',
+        "`session`",
+        "`message`",
+        "`part`",
+        " session ",
+        " message ",
+        " part ",
+    )
     lines = [
         line for line in connection.iterdump()
         if line.startswith(("CREATE TABLE", "INSERT INTO")) and any(name in line[:40] for name in wanted)

@@ -63,8 +63,10 @@ class Asking:
 
 def turns(driver: Driver, asked: Asked) -> list[Turn]:
     """Return what the model says to a prompt: one call an answer, and an end."""
+    refused = driver.name == "opencode" and any(getattr(step, "outcome", "") == "rejected" for step in asked.steps)
     called = [Turn(text="", calls=(call,), usage=USED) for step in asked.steps for call in driver.calls(step)]
-    return [*called, Turn(text="All done.", usage=USED)]
+    # opencode ends at a refusal and does not ask the model again.
+    return called if refused else [*called, Turn(text="All done.", usage=USED)]
 
 
 # -- Claude Code --
@@ -164,7 +166,7 @@ async def _codex(asking: Asking) -> str:
     return await asking.world.run(argv, {"GWKEY": _KEY}, stdin=asking.asked.prompt)
 
 
-# -- Gemini CLI and Qwen Code --
+# -- Gemini CLI --
 
 
 def _gemini_calls(step: Step) -> tuple[ToolUse, ...]:
@@ -190,15 +192,6 @@ async def _gemini(asking: Asking) -> str:
     resume = ["--resume", "latest"] if asking.number else []
     flags = ["-m", "gemini-2.5-flash", "--yolo", "-o", "json", *resume]
     return await asking.world.run([*asking.program, *flags], env, stdin=asking.asked.prompt)
-
-
-def _qwen_calls(step: Step) -> tuple[ToolUse, ...]:
-    if isinstance(step, Shell):
-        given = {"command": step.command, "is_background": False, "description": "do it"}
-        return (ToolUse("run_shell_command", given),)
-    path = f"{REPOSITORY}/{step.path}"
-    edit = ToolUse("edit", {"file_path": path, "old_string": step.old, "new_string": step.new})
-    return ToolUse("read_file", {"file_path": path, "absolute_path": path}), edit
 
 
 # -- opencode --

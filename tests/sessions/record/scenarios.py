@@ -67,7 +67,10 @@ SCENARIOS = (
     Scenario("single", (Asked(ODD, (HELLO, _commit("-am", "Shout the greeting"))),), SHELL),
     Scenario(
         "multi",
-        (Asked("Shout the greeting.", (HELLO,)), Asked("The other one too, then commit.", (BYE, _commit("-am", "Shout")))),
+        (
+            Asked("Shout the greeting.", (HELLO,)),
+            Asked("The other one too, then commit.", (BYE, _commit("-am", "Shout"))),
+        ),
         SHELL,
     ),
     Scenario(
@@ -78,10 +81,16 @@ SCENARIOS = (
         ),
         SHELL | {"reject"},
     ),
-    Scenario("changed", (Asked("Shout the greeting.", (_MENDED, _commit("-am", "Greet by name"))),), SHELL | {"change"}),
+    Scenario(
+        "changed", (Asked("Shout the greeting.", (_MENDED, _commit("-am", "Greet by name"))),), SHELL | {"change"}
+    ),
     Scenario(
         "quiet",
-        (Asked("Shout, and commit quietly.", (HELLO, _commit("-qam", "Shout quietly"), Shell("git log --oneline -1"))),),
+        (
+            Asked(
+                "Shout, and commit quietly.", (HELLO, _commit("-qam", "Shout quietly"), Shell("git log --oneline -1"))
+            ),
+        ),
         SHELL,
     ),
     Scenario(

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from worktrial.agents.metered import Metered, merge, totals, usage
 from worktrial.agents.protocol import Attempt, Endpoint, Outcome
-from worktrial.agents.real.contract import CAPTURED, Ask, Heard, Launch, RealAgent
+from worktrial.agents.real.bridged import bridged
+from worktrial.agents.real.contract import CAPTURED, Ask, Heard, RealAgent
 from worktrial.agents.real.endings import CAUSES, ending
 from worktrial.agents.real.inside_python import inside, inside_mounts
 from worktrial.agents.real.install import find
@@ -61,15 +62,10 @@ class Real:
 
     async def _run(self, attempt: Attempt, ask: Ask, endpoint: Endpoint, more: tuple[Mount, ...]) -> Finished:
         launch = self.agent.launch(ask)
-        mounts = [*attempt.mounts, *more, *ask.installed.mounts, *map(Mount, map(Path, self.config.mounts))]
+        mounts = [*more, *ask.installed.mounts, *map(Mount, map(Path, self.config.mounts))]
+        env = {**self.agent.quiet, **launch.env, **self.config.env}
         return await attempt.workspace.run(
-            Command(
-                inside("launch.py", "run"),
-                timeout_s=attempt.limits.timeout_s,
-                env=attempt.env,
-                stdin=_spec(launch, ask, endpoint, {**self.agent.quiet, **launch.env, **self.config.env}),
-                mounts=tuple(dict.fromkeys([*mounts, *inside_mounts(), Mount(endpoint.socket)])),
-            )
+            bridged(attempt, endpoint, launch, env=env, prompt=ask.prompt, mounts=mounts)
         )
 
     def _outcome(self, attempt: Attempt, finished: Finished, logs: Mapping[str, bytes], metered: Metered) -> Outcome:
@@ -121,20 +117,6 @@ def _check(agent: RealAgent, config: AgentConfig) -> None:
         if not Path(mount).is_absolute() or not Path(mount).exists():
             what = f"agent {config.name} mounts {mount}, which is not there"
             raise UsageError(what, hint="mounts are absolute paths of files or folders that exist on this machine")
-
-
-def _spec(launch: Launch, ask: Ask, endpoint: Endpoint, env: Mapping[str, str]) -> bytes:
-    spec = {
-        "socket": str(endpoint.socket),
-        "path": endpoint.path,
-        "argv": launch.argv,
-        "env": dict(env),
-        "files": dict(launch.files),
-        "prompt": ask.prompt,
-        "stdin": launch.stdin,
-        "capture": launch.capture,
-    }
-    return json.dumps(spec).encode()
 
 
 async def _collect(attempt: Attempt, agent: RealAgent) -> dict[str, bytes]:

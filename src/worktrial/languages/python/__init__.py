@@ -18,7 +18,7 @@ from worktrial.languages.protocol import (
     TestReport,
     TwinFile,
 )
-from worktrial.languages.python import paths
+from worktrial.languages.python import paths, syntax
 from worktrial.sandboxes.protocol import Sandbox, Workspace
 
 
@@ -44,6 +44,9 @@ class _Python:
 
     def runnable_lines(self, path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
         return paths.runnable_lines(path, text, lines)
+
+    def same_code(self, path: str, before: str, after: str) -> bool:
+        return syntax.same_code(path, before, after)
 
     def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:
         from worktrial.languages.python import twins

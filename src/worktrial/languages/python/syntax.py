@@ -19,3 +19,13 @@ def parse(text: str) -> ast.Module:
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(text)
+
+
+def same_code(path: str, before: str, after: str) -> bool:
+    """Tell whether two versions of a file differ in nothing but comments; False for what is not Python."""
+    if not path.endswith((".py", ".pyi")):
+        return False
+    try:
+        return ast.dump(parse(before)) == ast.dump(parse(after))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False

@@ -16,13 +16,22 @@ from worktrial.languages.protocol import Activation, BuiltEnvironment, TestPlan,
 from worktrial.languages.python import canaries, interpreters
 from worktrial.languages.python.interpreters import Interpreter, uv_path
 from worktrial.languages.python.said import read_report
-from worktrial.sandboxes.process import end
 from worktrial.sandboxes.protocol import Command, Mount, Workspace
+from worktrial.sandboxes.spawned import end
 from worktrial.store.cache import building_slowly, cache_dir
 
 _HARNESS = Path(__file__).parent / "harness"
-PRELOAD = ("pytest", "_pytest.assertion.rewrite", "unittest.mock", "asyncio", "doctest", "hashlib")
-"""What a run imports before the workspace's own code, and what takes it longest."""
+_PLUGINS = (
+    "cacheprovider", "debugging", "doctest", "faulthandler", "helpconfig", "junitxml", "logging", "nose", "pastebin",
+    "python_path", "recwarn", "setuponly", "setupplan", "skipping", "stepwise", "subtests", "terminalprogress",
+    "threadexception", "tracemalloc", "unittest", "unraisableexception", "warnings",
+)  # fmt: skip
+"""Those of pytest 6 to 9 that every run loads and `import pytest` does not."""
+PRELOAD = (
+    "pytest", "_pytest.assertion.rewrite", *(f"_pytest.{name}" for name in _PLUGINS),
+    "unittest.mock", "asyncio", "doctest", "hashlib",
+)  # fmt: skip
+"""What a run imports before the workspace's own code, and what takes it longest; what is not there is passed over."""
 
 
 def activation(environment: BuiltEnvironment, workspace: Workspace) -> Activation:

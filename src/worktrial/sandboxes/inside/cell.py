@@ -16,10 +16,13 @@ import select
 import signal
 import socket
 import stat
-from collections.abc import Callable, Sequence
-from typing import Any
 
 from worktrial.sandboxes.inside import kernel, messages, root, seccomp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 UID = 1000
 """The user that sandboxed programs are, as they see it."""
@@ -27,69 +30,95 @@ NAMESPACES = kernel.NEWPID | kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kern
 
 
 def be_cell(orders: socket.socket, owner: int, network: bool, masked: bool = True) -> None:
-    """Live as the first process of a cell: get ready, take one order, see it through. Never returns.
+    """Live as the first process of a cell: get ready, take a workspace, then a job, see it through. Never returns.
 
     `owner` is the user of the engine's namespace whose files a sandbox may write. A cell that is not `masked` sees
     /proc as it is and may make namespaces: it is for an interpreter that is kept warm.
     """
     try:
         signal.set_wakeup_fd(-1)
-        prepare(network, masked)
+        kernel.die_with_parent()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)  # which the first process of a pid namespace is not reached by
+        kernel.set_dumpable(False)
         told, tell = messages.pair()
-        child = _fork_command(told, owner, filtered=masked)
+        child = _fork_command(told, owner, filtered=masked)  # so early that it gets ready at the same time
         told.close()
-        received = messages.receive(orders)
-        if received is None:
-            os._exit(0)
-        order, handles = received
-        with socket.socket(fileno=handles[0]) as status:
+        socket.sethostname("sandbox")
+        root.build_cell(masked)
+        _next(tell)  # no user namespace can be made while the root is being exchanged
+        root.enter_cell()
+        if not network:
+            kernel.loopback_up()
+        woken = watch_children()
+        messages.rehearse(orders)
+        failed = _settle(*_next(orders), child)
+        job, handles = _next(orders)
+        with messages.connection(handles.pop(0)) as status:
             try:
-                handles = furnish(order, handles[1:])
+                if failed is not None:
+                    raise failed
+                handles = furnish(job, handles)
                 root.seal()
-                join_groups(child, [handles.pop() for _ in range(order["groups"])])
+                join_groups(child, [handles.pop() for _ in range(job["groups"])])
                 kernel.keep_capabilities(kernel.CAP_KILL)
-                messages.send(tell, order, handles)
+                messages.send(tell, job, handles)
                 for handle in handles:
                     os.close(handle)
             except OSError as error:
                 messages.send(status, {"error": str(error)})
                 os._exit(1)
-            see_through(child, status, tell)
+            see_through(child, status, tell, woken)
     finally:
         os._exit(1)
 
 
-def prepare(network: bool, masked: bool) -> None:
-    """Make the namespaces that this process is the first of fit to live in."""
-    kernel.die_with_parent()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)  # which the first process of a pid namespace is not reached by
-    kernel.set_dumpable(False)
-    socket.sethostname("sandbox")
-    root.enter_cell(masked)
-    if not network:
-        kernel.loopback_up()
+def _next(orders: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Return what comes next; end this cell when there will be nothing more."""
+    received = messages.receive(orders)
+    if received is None:
+        os._exit(0)
+    return received
 
 
-def furnish(order: dict[str, Any], handles: list[int]) -> list[int]:
-    """Attach workspace and mounts, and return the handles that are left for the command."""
+def _settle(order: dict[str, Any], handles: list[int], child: int) -> OSError | None:
+    """Take a workspace, and put the command-to-be into its control groups; return why that could not be done.
+
+    This comes before the job, so that there is less to do when somebody waits for it.
+    """
+    try:
+        handles = attach_workspace(order, handles)
+        join_groups(child, handles)
+    except OSError as error:
+        return error
+    return None
+
+
+def attach_workspace(order: dict[str, Any], handles: list[int]) -> list[int]:
+    """Attach what the first handles stand for where a workspace is seen, and return the handles that are left."""
     for path in (root.WORKSPACE, root.TMP, root.HOME):
         kernel.attach(handles[0], path)
         os.close(handles.pop(0))
-    for mount in order["mounts"]:
-        root.attach_mount(handles[0], mount["path"], mount["writable"])
-        os.close(handles.pop(0))
-    root.hold_read_only(order["read_only"])
     root.resize_shm(order["shm_mib"])
     return handles
 
 
-def see_through(child: int, status: socket.socket, tell: socket.socket) -> None:
+def furnish(order: dict[str, Any], handles: list[int]) -> list[int]:
+    """Attach what else a job is to see, and return the handles that are left for the command."""
+    for mount in order["mounts"]:
+        root.attach_mount(handles[0], mount["path"], mount["writable"])
+        os.close(handles.pop(0))
+    root.hold_read_only(order["read_only"])
+    return handles
+
+
+def see_through(child: int, status: socket.socket, tell: socket.socket, woken: int | None = None) -> None:
     """Wait for the command, end all that is left of it, and say how it ended. Never returns.
 
-    When nobody wants to know any more (the other end of `status` is closed) all ends at once.
+    `woken` is what `watch_children` returned, where it was called before. When nobody wants to know any more (the other
+    end of `status` is closed) all ends at once.
     """
-    ended = _wait_for(child, status)
+    ended = _wait_for(child, status, watch_children() if woken is None else woken)
     if ended is None:
         os._exit(1)  # and the kernel kills what is left
     kill_all()
@@ -114,8 +143,7 @@ def watch_children() -> int:
     return readable
 
 
-def _wait_for(child: int, status: socket.socket) -> int | None:
-    woken = watch_children()
+def _wait_for(child: int, status: socket.socket, woken: int) -> int | None:
     poll = select.poll()
     poll.register(woken, select.POLLIN)
     poll.register(status.fileno(), 0)  # only that it was closed
@@ -155,8 +183,10 @@ def _fork_command(told: socket.socket, owner: int, filtered: bool) -> int:
     try:
         kernel.close_others((told.fileno(),))
         confine(owner)
+        messages.send(told, {})
         if filtered:
             seccomp.install()
+        messages.rehearse(told)
         received = messages.receive(told)
         if received is not None:
             order, handles = received
@@ -217,7 +247,7 @@ def place_handles(handles: list[int], told: socket.socket) -> socket.socket:
     for number, handle in enumerate(high):
         os.dup2(handle, number, inheritable=number < kept)
     kernel.close_others(range(3, kept + 1))
-    return socket.socket(fileno=kept)
+    return messages.connection(kept)
 
 
 def _execute(order: dict[str, Any]) -> None:
@@ -226,7 +256,7 @@ def _execute(order: dict[str, Any]) -> None:
     argv: list[str] = order["argv"]
     try:
         try:
-            os.execvpe(argv[0], argv, order["env"])
+            _become(argv, order["env"])
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
@@ -236,6 +266,20 @@ def _execute(order: dict[str, Any]) -> None:
             raise
         os.write(2, f"{argv[0]}: {error.strerror}\n".encode("utf-8", "surrogateescape"))
         os._exit(127 if error.errno in (errno.ENOENT, errno.ENOTDIR) else 126)
+
+
+def _become(argv: list[str], env: dict[str, str]) -> None:
+    """Do what `os.execvpe` does, which imports modules for it that are not to be had inside."""
+    folders = [""] if "/" in argv[0] else [f"{folder or '.'}/" for folder in env.get("PATH", os.defpath).split(":")]
+    failed: OSError | None = None
+    for folder in folders:
+        try:
+            os.execve(folder + argv[0], argv, env)
+        except OSError as error:
+            if failed is None or failed.errno in (errno.ENOENT, errno.ENOTDIR):
+                failed = error
+    if failed is not None:
+        raise failed
 
 
 _NOT_STARTED = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR, errno.ELOOP)

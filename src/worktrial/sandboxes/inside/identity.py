@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass, replace
 
 from worktrial.sandboxes.inside import kernel
 
@@ -17,16 +16,17 @@ DEFAULT_UID = 1_900_001_000
 """Above what distributions, systemd and container engines give out, below 2**31."""
 
 
-@dataclass(frozen=True)
 class Identity:
     """The user of sandboxes and what follows from it."""
 
-    owner: int
-    """Its number in the engine's user namespace."""
-    host_uid: int
-    """Its number outside."""
-    overlays: bool = False
-    """Whether what overlayfs needs can be written to memory (Linux 6.6)."""
+    def __init__(self, owner: int, host_uid: int, overlays: bool = False) -> None:
+        """`owner` is its number in the engine's user namespace, `host_uid` that outside.
+
+        `overlays` says whether what overlayfs needs can be written to memory (Linux 6.6).
+        """
+        self.owner = owner
+        self.host_uid = host_uid
+        self.overlays = overlays
 
     @property
     def warm(self) -> bool:
@@ -135,4 +135,4 @@ def with_overlays(identity: Identity, folder: str) -> Identity:
         os.setxattr(folder, "user.overlay.worktrial", b"y")
     except OSError:
         return identity
-    return replace(identity, overlays=True)
+    return Identity(identity.owner, identity.host_uid, overlays=True)

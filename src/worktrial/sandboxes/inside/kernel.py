@@ -10,11 +10,13 @@ import ctypes
 import errno
 import fcntl
 import os
-import platform
 import resource
 import socket
 import struct
-from collections.abc import Iterable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NEWNS, NEWCGROUP, NEWUTS, NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -27,7 +29,7 @@ CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_KILL, CAP_MKNOD = 0, 1,
 _CLONE_TREE, _CLOEXEC, _RECURSIVE, _EMPTY_PATH = 1, 0o2000000, 0x8000, 0x1000
 _PDEATHSIG, _DUMPABLE, _CAPBSET_DROP, _NO_NEW_PRIVS, _AMBIENT, _SET_SECUREBITS = 1, 4, 24, 38, 47, 28
 _NO_SETUID_FIXUP = 4
-_COLUMN = 0 if platform.machine() == "x86_64" else 1
+_COLUMN = 0 if os.uname().machine == "x86_64" else 1
 _CLONE, _PIVOT_ROOT, _CAPSET = ((56, 220)[_COLUMN], (155, 41)[_COLUMN], (126, 91)[_COLUMN])
 _OPEN_TREE, _MOVE_MOUNT, _PIDFD_OPEN, _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 428, 429, 434, 436, 437, 442
 _CAPABILITY_VERSION = 0x20080522
@@ -182,11 +184,9 @@ def keep_capabilities(*kept: int) -> None:
 
 def drop_capabilities() -> None:
     """Drop all capabilities of this user namespace for good; programs with file capabilities give none back."""
-    for number in range(64):
-        try:
-            prctl(_CAPBSET_DROP, number)
-        except OSError:
-            break  # the kernel has no more
+    number = 0
+    while _LIBC.prctl(_CAPBSET_DROP, number, 0, 0, 0) == 0:  # until the kernel has no more
+        number += 1
     _capset(0)
     prctl(_NO_NEW_PRIVS, 1)
 

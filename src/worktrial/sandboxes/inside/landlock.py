@@ -31,7 +31,7 @@ else:
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _ASK_VERSION = 1
-_BENEATH = 1
+_BENEATH, _NET_PORT = 1, 2
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_CHAR, _MAKE_BLOCK = 1 << 6, 1 << 11
@@ -48,11 +48,18 @@ _KEEP_CAPS_ON_SETUID = 1 << 2  # SECBIT_NO_SETUID_FIXUP
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
 
+LEAST_ABI_FOR_A_PORT = 4
+"""Linux 6.7: before it Landlock cannot tell one TCP port from another."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Ruleset(ctypes.Structure):
     _fields_ = [("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64)]
+
+
+class _NetPort(ctypes.Structure):
+    _fields_ = [("allowed", ctypes.c_uint64), ("port", ctypes.c_uint64)]
 
 
 class _PathBeneath(ctypes.Structure):
@@ -71,11 +78,12 @@ def restrict(version: int, spec: dict[str, Any]) -> None:
     """Allow this process what `spec` names of files, and nothing of what else this version can take away.
 
     The keys: `read` (paths), `run` (paths read and executed), `devices` (read and written), `write` (paths to do
-    anything in but make devices), `network` (keep TCP as it is). Paths that are not there are left out.
+    anything in but make devices), `network` (keep TCP as it is), `port` (the one TCP port that may be connected to,
+    or None). Paths that are not there are left out.
     """
     everything = (1 << _RIGHTS_OF_ABI.get(version, 16)) - 1
     rules = _Ruleset(everything)
-    if version >= 4 and not spec["network"]:
+    if version >= LEAST_ABI_FOR_A_PORT and not spec["network"]:
         rules.net = _BIND_TCP | _CONNECT_TCP
     if version >= 6:
         rules.scoped = _SCOPE_ABSTRACT_UNIX | _SCOPE_SIGNAL
@@ -86,6 +94,9 @@ def restrict(version: int, spec: dict[str, Any]) -> None:
     _allow(ruleset, spec["run"], (read | _EXECUTE) & everything)
     _allow(ruleset, spec["devices"], (_READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV) & everything)
     _allow(ruleset, spec["write"], everything & ~(_MAKE_CHAR | _MAKE_BLOCK | _IOCTL_DEV))
+    if rules.net and spec["port"] is not None:
+        rule = _NetPort(_CONNECT_TCP, spec["port"])
+        _call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_NET_PORT), ctypes.byref(rule), ctypes.c_uint32(0))
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
     os.close(ruleset)
@@ -159,7 +170,8 @@ def confine(spec: dict[str, Any]) -> None:
     # No unix sockets either way: Landlock does not see who connects to one by its path, and behind such a path may be
     # a session bus that starts programs, or a keeper of keys.
     families = (seccomp.AF_INET, seccomp.AF_INET6, seccomp.AF_NETLINK) if spec["network"] else ()
-    seccomp.install(families, allow_ipc=False)
+    to_port = spec["port"] is not None and spec["abi"] >= LEAST_ABI_FOR_A_PORT
+    seccomp.install(families, allow_ipc=False, only_tcp=to_port and not spec["network"])
 
 
 def watch(child: int) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import array
 import json
 import os
+import select
 import socket
-from collections.abc import Sequence
-from typing import Any
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 _LONG = 64 * 1024
 _MOST_HANDLES = 250
@@ -16,6 +20,11 @@ _MOST_HANDLES = 250
 def pair() -> tuple[socket.socket, socket.socket]:
     """Return the two ends of a new connection."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def connection(handle: int) -> socket.socket:
+    """Return the end of a connection that a file descriptor stands for."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, handle)
 
 
 def send(to: socket.socket, message: dict[str, Any], handles: Sequence[int] = ()) -> None:
@@ -29,11 +38,38 @@ def send(to: socket.socket, message: dict[str, Any], handles: Sequence[int] = ()
             left = left[os.write(held, left) :]
         data, handles = b"", [*handles, held]
     try:
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", handles))] if handles else []
+        ancillary = (
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(handles)}i", *handles))] if handles else []
+        )
         to.sendmsg([b"J" + data], ancillary, socket.MSG_NOSIGNAL)
     finally:
         if held >= 0:
             os.close(held)
+
+
+def rehearse(source: socket.socket) -> None:
+    """Send oneself a message, unless one waits at `source` already.
+
+    What a forked process does for the first time takes long, as it gets its own copy of every page that it writes to,
+    and it writes to all that it uses: objects are counted. So who has time does it once before it matters.
+    """
+    poll = select.poll()
+    poll.register(source.fileno(), select.POLLIN)
+    if poll.poll(0):
+        return
+    one, other = pair()
+    with one, other:
+        sample = {"text": "text", "list": ["text"], "map": {"name": "text", "number": 1.5}, "number": 1, "none": None}
+        send(one, sample, (one.fileno(), other.fileno()))
+        received = receive(other)
+        if received is not None:
+            close_all(received[1])
+
+
+def close_all(handles: Sequence[int]) -> None:
+    """Close file descriptors that were sent or received."""
+    for handle in handles:
+        os.close(handle)
 
 
 def receive(source: socket.socket, flags: int = 0) -> tuple[dict[str, Any], list[int]] | None:
@@ -43,9 +79,8 @@ def receive(source: socket.socket, flags: int = 0) -> tuple[dict[str, Any], list
     handles: list[int] = []
     for level, kind, content in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            found = array.array("i")
-            found.frombytes(content[: len(content) - len(content) % found.itemsize])
-            handles += found
+            number = len(content) // 4
+            handles += struct.unpack(f"{number}i", content[: number * 4])
     if not data:
         return None
     if len(data) == 1:

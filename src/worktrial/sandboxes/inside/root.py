@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
-from collections.abc import Sequence
 
 from worktrial.sandboxes.inside import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WORKSPACE = "/workspace"
 HOME = "/home/agent"
@@ -96,11 +98,12 @@ def _copy(source: str, target: str) -> None:
         os.symlink(os.readlink(source), target)
     elif os.path.isfile(source) and os.stat(source).st_mode & stat.S_IROTH:
         os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
-        shutil.copyfile(source, target)
+        with open(source, "rb") as original, open(target, "wb") as copy:
+            copy.write(original.read())
 
 
-def enter_cell(masked: bool) -> None:
-    """Build a cell's root on the parts, for a process that is the first in new namespaces, and make it its own."""
+def build_cell(masked: bool) -> None:
+    """Build a cell's root on the parts, for a process that is the first in new namespaces."""
     kernel.mount("tmpfs", _CELL, "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=0755,size=4m,nr_inodes=4096")
     for name in ("usr", "etc", "dev", "proc", "tmp", "home", "workspace", "var", "var/tmp", HOME[1:]):
         os.mkdir(f"{_CELL}/{name}")
@@ -114,6 +117,10 @@ def enter_cell(masked: bool) -> None:
     kernel.bind("/etc", f"{_CELL}/etc", _SEALED, recursive=True)
     kernel.bind("/dev", f"{_CELL}/dev", kernel.RDONLY | kernel.NOSUID, recursive=True)
     own_views(_CELL, masked)
+
+
+def enter_cell() -> None:
+    """Make what was built the root of all processes there are."""
     kernel.pivot_root(_CELL)
 
 

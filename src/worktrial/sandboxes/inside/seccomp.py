@@ -14,28 +14,32 @@ import ctypes
 import errno
 import functools
 import os
-import platform
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import NamedTuple
+
+    Table = dict[str, tuple[int, int | None]]
+    """Of system calls their numbers on x86_64 and on aarch64; None: it has no such call."""
 
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 PRIVATE_NETWORK = (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)
 """Families that are safe to have in a network namespace of one's own."""
 
-
 if TYPE_CHECKING:
-    Table = dict[str, tuple[int, int | None]]
-    """Of system calls their numbers on x86_64 and on aarch64; None: it has no such call."""
 
+    class Instruction(NamedTuple):
+        """An operation, the instructions to skip when it holds and when it does not, and its constant."""
 
-class Instruction(NamedTuple):
-    """An operation, the instructions to skip when it holds and when it does not, and its constant."""
+        code: int
+        jt: int
+        jf: int
+        k: int
 
-    code: int
-    jt: int
-    jf: int
-    k: int
-
+else:
+    Instruction = namedtuple("Instruction", "code jt jf k")
 
 LOAD, JUMP_EQUAL, JUMP_GE, JUMP_ANY_BIT, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
@@ -48,8 +52,10 @@ _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET. CLONE_NEWTIME is one of the signal's bits to clone, not to unshare."""
 _NEW_TIME = 0x80
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_MSG_FASTOPEN = 0x20000000
 _SAME_PERSONALITY, _DEFAULT_PERSONALITY = 0xFFFFFFFF, 0
 _SOCK_TYPE, _SOCK_STREAM, _SOCK_SEQPACKET = 0xF, 1, 5
+_ANY_PROTOCOL, _TCP = 0, 6
 
 _CHECKED = {
     "ioctl": (16, 29),
@@ -59,6 +65,9 @@ _CHECKED = {
     "unshare": (272, 97),
     "personality": (135, 92),
 }
+_SENDING = {"sendto": (44, 206, 3), "sendmsg": (46, 211, 2), "sendmmsg": (307, 269, 3)}
+"""Numbers on both, and which argument has the flags."""
+_LISTENING: Table = {"listen": (50, 201)}
 _NOT_PERMITTED: Table = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -140,7 +149,11 @@ class SeccompError(OSError):
 
 
 def program(
-    machine: str, families: Iterable[int] = PRIVATE_NETWORK, allow_mounts: bool = False, allow_ipc: bool = True
+    machine: str,
+    families: Iterable[int] = PRIVATE_NETWORK,
+    allow_mounts: bool = False,
+    allow_ipc: bool = True,
+    only_tcp: bool = False,
 ) -> list[Instruction]:
     """Return the filter for `machine` (`x86_64` or `aarch64`): see `install`. Raises `KeyError` for any other."""
     column = _COLUMN[machine]
@@ -152,7 +165,7 @@ def program(
         # The busiest first: the kernel remembers for itself which calls are always allowed, but not these.
         "ioctl": [_load(_argument(1)), *_on((_TIOCSTI, _TIOCLINUX), errno.EPERM), _give(ALLOW)],
         "clone": _without_bits(_NEW_NAMESPACES),
-        "socket": _socket(families),
+        "socket": _tcp_socket() if only_tcp else _socket(families),
         "socketpair": _socketpair(AF_UNIX in families),
         "unshare": _without_bits(_NEW_NAMESPACES | _NEW_TIME),
         "personality": [
@@ -163,18 +176,25 @@ def program(
     }
     for name, body in bodies.items():
         lines += [Instruction(JUMP_EQUAL, 0, len(body), _CHECKED[name][column]), *body]
-    for table, code in _refused(allow_mounts, allow_ipc):
+    if only_tcp:
+        for *sending, flags in _SENDING.values():
+            body = [_load(_argument(flags)), Instruction(JUMP_ANY_BIT, 0, 1, _MSG_FASTOPEN)]
+            body += [_refuse(errno.EOPNOTSUPP), _give(ALLOW)]
+            lines += [Instruction(JUMP_EQUAL, 0, len(body), sending[column]), *body]
+    for table, code in _refused(allow_mounts, allow_ipc, only_tcp):
         numbers = (pair[column] for pair in table.values())
         lines += _on((number for number in numbers if number is not None), code)
     return [*lines, _give(ALLOW)]
 
 
-def _refused(allow_mounts: bool, allow_ipc: bool) -> list[tuple[Table, int]]:
+def _refused(allow_mounts: bool, allow_ipc: bool, only_tcp: bool) -> list[tuple[Table, int]]:
     tables = [(_NOT_PERMITTED, errno.EPERM), (_NOT_THERE, errno.ENOSYS)]
     if not allow_mounts:
         tables += [(_MOUNTING, errno.EPERM), (_MOUNTING_ANEW, errno.ENOSYS)]
     if not allow_ipc:
         tables += [(_NAMED_IPC, errno.ENOSYS)]
+    if only_tcp:
+        tables += [(_LISTENING, errno.EPERM)]
     return tables
 
 
@@ -214,6 +234,14 @@ def _socket(families: tuple[int, ...]) -> list[Instruction]:
     return [*lines, _refuse(errno.EAFNOSUPPORT)]
 
 
+def _tcp_socket() -> list[Instruction]:
+    """Return lines for socket where Landlock says which port is reached: it sees plain TCP, and nothing else of IP."""
+    families = [_load(_argument(0)), Instruction(JUMP_EQUAL, 1, 0, AF_INET), _refuse(errno.EAFNOSUPPORT)]
+    types = [_load(_argument(1)), Instruction(AND, 0, 0, _SOCK_TYPE), Instruction(JUMP_EQUAL, 1, 0, _SOCK_STREAM)]
+    protocols = [_load(_argument(2)), *_on((_ANY_PROTOCOL, _TCP), 0), _refuse(errno.EPROTONOSUPPORT)]
+    return [*families, *types, _refuse(errno.EPROTONOSUPPORT), *protocols]
+
+
 def _socketpair(any_type: bool) -> list[Instruction]:
     """Return lines for socketpair: a connected pair reaches nobody else, but one for datagrams can be pointed anew."""
     lines = [_load(_argument(0)), Instruction(JUMP_EQUAL, 1, 0, AF_UNIX), _refuse(errno.EAFNOSUPPORT)]
@@ -244,18 +272,25 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 def known() -> bool:
     """Return whether there is a filter for this machine."""
-    return platform.machine() in _COLUMN and ctypes.sizeof(ctypes.c_void_p) == 8
+    return os.uname().machine in _COLUMN and ctypes.sizeof(ctypes.c_void_p) == 8
 
 
-def install(families: Iterable[int] = PRIVATE_NETWORK, allow_mounts: bool = False, allow_ipc: bool = True) -> None:
+def install(
+    families: Iterable[int] = PRIVATE_NETWORK,
+    allow_mounts: bool = False,
+    allow_ipc: bool = True,
+    only_tcp: bool = False,
+) -> None:
     """Put this process, all its threads and whatever it starts under the filter, for good.
 
     `families` are those that `socket` gives; of AF_NETLINK only addresses and routes. Without AF_UNIX there are still
     connected pairs. `allow_mounts` leaves mount, umount, pivot_root and the new mount calls, for one who still sets up
     his view and installs a second filter then. `allow_ipc=False` takes System V and POSIX queues, semaphores and shared
-    memory away where there is no IPC namespace to keep them apart. Sets no_new_privs. Raises `SeccompError`.
+    memory away where there is no IPC namespace to keep them apart. `only_tcp`, instead of `families`, gives sockets
+    that can do nothing but connect by TCP over IPv4, where Landlock says to which port: no listening, and no data
+    with the connection's first packet, which Landlock does not see. Sets no_new_privs. Raises `SeccompError`.
     """
-    machine, whole = assembled(tuple(families), allow_mounts, allow_ipc)
+    machine, whole = assembled(tuple(families), allow_mounts, allow_ipc, only_tcp)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))):
         raise _failed("no_new_privs")
@@ -272,13 +307,16 @@ def install(families: Iterable[int] = PRIVATE_NETWORK, allow_mounts: bool = Fals
 
 @functools.cache
 def assembled(
-    families: tuple[int, ...] = PRIVATE_NETWORK, allow_mounts: bool = False, allow_ipc: bool = True
+    families: tuple[int, ...] = PRIVATE_NETWORK,
+    allow_mounts: bool = False,
+    allow_ipc: bool = True,
+    only_tcp: bool = False,
 ) -> tuple[str, _Program]:
     """Return this machine's name and the filter for it. Takes a millisecond once: who forks many calls it before."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if not known():
         raise SeccompError(errno.ENOSYS, "there is no system call filter for " + machine)
-    lines = program(machine, families, allow_mounts, allow_ipc)
+    lines = program(machine, families, allow_mounts, allow_ipc, only_tcp)
     return machine, _Program(len(lines), (_Line * len(lines))(*(_Line(*line) for line in lines)))
 
 

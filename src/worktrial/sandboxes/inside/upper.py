@@ -11,8 +11,10 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 OPAQUE = "user.overlay.opaque"
 _DEPTH = 400
@@ -50,11 +52,11 @@ def is_opaque(folder: int) -> bool:
         return False
 
 
-@dataclass
 class Merged:
     """A folder as it is seen through layers: the open folders that make it up, the topmost first."""
 
-    folders: list[int]
+    def __init__(self, folders: list[int]) -> None:
+        self.folders = folders
 
     def find(self, name: str) -> tuple[os.stat_result, int] | None:
         """Return what `name` is, and the folder that it is in."""
@@ -153,17 +155,19 @@ def _reading(name: str, folder: int) -> Iterator[int]:
         os.close(handle)
 
 
-@dataclass
 class Copying:
     """A copy of files into an open folder, for `owner`, without what makes a program run as somebody else."""
 
-    target: int
-    owner: int
-    marks: bool
-    """Whether what stands for removed things in the source does so: nothing but overlayfs has put it there."""
-    keep_marks: bool
-    """Copy the marks; otherwise do what they say to what is in the target already."""
-    _linked: dict[tuple[int, int], str] = field(default_factory=dict)
+    def __init__(self, target: int, owner: int, *, marks: bool, keep_marks: bool) -> None:
+        """`marks`: what stands for removed things in the source does so; nothing but overlayfs has put it there.
+
+        `keep_marks`: copy the marks; otherwise do what they say to what is in the target already.
+        """
+        self.target = target
+        self.owner = owner
+        self.marks = marks
+        self.keep_marks = keep_marks
+        self._linked: dict[tuple[int, int], str] = {}
 
     def folder(self, source: int, target: int, prefix: str = "") -> None:
         """Copy what is in one open folder to another, over what is there."""

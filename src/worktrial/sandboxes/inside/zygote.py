@@ -34,7 +34,7 @@ def main(control: int, script_folder: str) -> None:
     """
     if sys.path[:1] == [""]:  # where an interpreter that was given a script has the folder that it is in
         sys.path[0] = script_folder
-    source = socket.socket(fileno=control)
+    source = messages.connection(control)
     received = messages.receive(source)
     if received is None:
         return
@@ -66,7 +66,7 @@ def _load(modules: list[str]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # for good: a job that collects looks through its own objects, and leaves the pages of ours shared
 
 
 def _become_worker(answers: int) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _become_worker(answers: int) -> dict[str, Any]:
             os.close(answers)
             os.waitpid(first, 0)
         else:
-            job = _be_first(socket.socket(fileno=answers))
+            job = _be_first(messages.connection(answers))
     finally:
         if job is None:
             os._exit(1)
@@ -123,7 +123,7 @@ def _be_first(answers: socket.socket) -> dict[str, Any] | None:
         if received is None:
             os._exit(0)
         order, handles = received
-        handles = cell.furnish(order, handles)
+        handles = cell.furnish(order, cell.attach_workspace(order, handles))
         cell.join_groups(child, [handles.pop() for _ in range(order["groups"])])
         kernel.keep_capabilities(kernel.CAP_KILL)
         messages.send(tell, order, handles)
@@ -166,7 +166,6 @@ def run(job: dict[str, Any]) -> None:
     sys.argv[:] = job["script"]
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[:] = job["argv"]
-    gc.unfreeze()
     gc.enable()
     _execute(job["script"][0])
 

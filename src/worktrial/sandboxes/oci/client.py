@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from worktrial.errors import SandboxError
-from worktrial.sandboxes.process import end
+from worktrial.sandboxes.spawned import end
 from worktrial.store.git import last_line
 
 Tool = Literal["docker", "podman"]

@@ -14,8 +14,8 @@ from worktrial.errors import SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.sandboxes.oci.client import Client
 from worktrial.sandboxes.oci.inside import frames
-from worktrial.sandboxes.process import end
 from worktrial.sandboxes.protocol import Finished
+from worktrial.sandboxes.spawned import end
 from worktrial.sandboxes.standby import Watch
 from worktrial.sandboxes.streams import Capture
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from worktrial.errors import InfrastructureError, SandboxError
 from worktrial.sandboxes.oci.client import mounting
 from worktrial.sandboxes.oci.machine import Machine
-from worktrial.sandboxes.process import run_trusted
+from worktrial.sandboxes.spawned import run_trusted
 
 _NOT_SHOWN = ("proc", "sys", "dev", "run", "lost+found")
 _FILES = "/.files"

@@ -20,7 +20,9 @@ from typing import Any
 
 from worktrial.errors import SandboxError
 from worktrial.formats.run import TrialLimits
-from worktrial.sandboxes.namespaces import HOME, ROOT, environment
+from worktrial.sandboxes.inside.root import HOME
+from worktrial.sandboxes.namespaces_orders import environment
+from worktrial.sandboxes.namespaces_workspace import ROOT
 from worktrial.sandboxes.oci.contained import KEPT_REPORT, Attached, Contained
 from worktrial.sandboxes.oci.hosting import run_on_files
 from worktrial.sandboxes.oci.machine import HOLDER, RUNNER, Machine, Shown

@@ -1,11 +1,12 @@
 """Runs inside the sandbox: starts an agent behind a bridge to the model gateway, and hands out its logs afterwards.
 
-`launch.py run` reads a JSON object from standard input: `socket` (path of the gateway's unix socket), `path` (the base
-path of this trial there), `argv`, `env`, `files` (contents by path below the home), `prompt`, `stdin`, `capture`. It
-listens on a free port of 127.0.0.1, forwards every connection to the socket, writes the files, runs the program in the
-current folder, and ends with its exit code. `@URL@`, `@HOME@` and `@ROOT@` stand for the gateway's address, the home
-and the current folder; an argument, a file or the standard input that is `@PROMPT@` stands for the prompt, which is
-never itself searched.
+`launch.py run` reads a JSON object from standard input: `socket` (path of the gateway's unix socket), `port` (of
+127.0.0.1, where the gateway listens too for sandboxes without unix sockets), `path` (the base path of this trial
+there), `argv`, `env`, `files` (contents by path below the home), `prompt`, `stdin`, `capture`. It listens on a free
+port of 127.0.0.1, forwards every connection to the socket, writes the files, runs the program in the current folder,
+and ends with its exit code. `@URL@`, `@HOME@` and `@ROOT@` stand for the gateway's address, the home and the current
+folder; an argument, a file or the standard input that is `@PROMPT@` stands for the prompt, which is never itself
+searched.
 
 `launch.py collect` reads `globs` (below the home) and writes the files that match, as a tar, to the report; and it
 removes what matches `remove` (below the current folder).
@@ -87,14 +88,29 @@ def _pump(source, sink):
                 end.shutdown(socket.SHUT_RDWR)
 
 
+def has_unix_sockets():
+    """Tell whether this sandbox has sockets that a bridge could be made of."""
+    try:
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
+
+
+def bridged(target):
+    """Start a bridge to a socket, and return its port."""
+    bridge = Bridge(target)
+    bridge.start()
+    return bridge.port
+
+
 def run(spec):
     """Run the agent and return its exit code."""
     home = os.environ["HOME"]
     url = ""
     if spec["socket"]:
-        bridge = Bridge(spec["socket"])
-        bridge.start()
-        url = f"http://127.0.0.1:{bridge.port}{spec['path']}"
+        port = bridged(spec["socket"]) if has_unix_sockets() else spec["port"]
+        url = f"http://127.0.0.1:{port}{spec['path']}"
 
     def filled(text):
         return text.replace("@URL@", url).replace("@HOME@", home).replace("@ROOT@", os.getcwd())

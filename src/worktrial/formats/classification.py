@@ -1,0 +1,35 @@
+"""What rules and a model say of a prompt, side by side: `classification.jsonl` of a suite."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from worktrial.formats.base import Record, Timestamp
+from worktrial.formats.provenance import Difficulty, WorkKind
+
+
+class Classification(Record):
+    """The rules' and a model's answer about one candidate."""
+
+    format: Literal["worktrial/classification@1"] = "worktrial/classification@1"
+    of: str
+    """Id of the candidate."""
+    at: Timestamp
+    model: str
+    """As it was asked for."""
+    prompt_version: str
+    """Of the instructions; their text is in `worktrial.mine.judging`."""
+    request_sha256: str
+    """Of all that the model was sent: the same request is not made twice."""
+    rule_reason: str | None = None
+    """Why the rules turn the prompt down; None: they keep it."""
+    rule_kind: WorkKind | None = None
+    rule_difficulty: Difficulty | None = None
+    model_reason: str | None = None
+    """Why the model would turn it down, one of the rules' reasons; None: it would keep it, or gave no answer."""
+    model_kind: WorkKind | None = None
+    model_difficulty: Difficulty | None = None
+    explanation: str = ""
+    """The model's own words, one sentence."""
+    error: str = ""
+    """Why there is no answer; empty when there is one."""

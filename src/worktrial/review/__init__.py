@@ -1,0 +1,1 @@
+"""Review by people: a sample of tasks on local pages, their labels, and how far reviewers agree."""

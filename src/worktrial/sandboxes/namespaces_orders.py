@@ -1,0 +1,86 @@
+"""What the parts of the namespaces engine are told: the job of a cell, and what a command starts with."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes.inside import messages
+from worktrial.sandboxes.inside.root import HOME
+from worktrial.sandboxes.namespaces_warm import SOURCE
+from worktrial.sandboxes.owner import hand_over
+from worktrial.sandboxes.process import REPORT_FD, not_started
+from worktrial.sandboxes.protocol import Command, Mount
+
+_REPORT_AT = 3
+
+
+def job_of(command: Command, limits: TrialLimits, action: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the job that has a cell begin with a command, or with an action of our own."""
+    mounts = [
+        {"source": str(mount.path), "path": str(mount.path), "writable": mount.writable} for mount in command.mounts
+    ]
+    if command.network and os.path.exists("/etc/resolv.conf"):  # noqa: PTH110
+        source = os.path.realpath("/etc/resolv.conf")
+        mounts.append({"source": source, "path": "/etc/resolv.conf", "writable": False})
+    env = environment(HOME) | dict(command.env)
+    if command.report:
+        env[REPORT_FD] = str(_REPORT_AT)
+    return {
+        "action": "exec",
+        "argv": list(command.argv),
+        "env": env,
+        "mounts": mounts,
+        "read_only": list(command.read_only),
+        # One more than there may be, so that too many can be seen.
+        "limits": {"processes": limits.processes + 1, "open_files": limits.open_files, "cpu_s": limits.cpu_s},
+        "groups": 0,
+        **(action or {}),
+    }
+
+
+def zygote_job(command: Command) -> dict[str, Any]:
+    """Return the job of an interpreter to keep warm.
+
+    No worker may have more of anything than its zygote, so that has plenty.
+    """
+    job = job_of(command, TrialLimits())
+    job["limits"] = {"processes": 1 << 16, "open_files": 1 << 20, "cpu_s": 10_000_000}
+    folder = Path(messages.__file__).parent
+    shown = {"source": str(folder), "path": f"{SOURCE}/worktrial/sandboxes/inside", "writable": False}
+    job["mounts"].append(shown)
+    return job
+
+
+def environment(home: str) -> dict[str, str]:
+    """Return the variables every sandboxed command starts with: none of the host's."""
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": home,
+        "USER": "agent",
+        "LOGNAME": "agent",
+        "LANG": "C.UTF-8",
+        "TERM": "dumb",
+        "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+    }
+
+
+def check(command: Command) -> None:
+    """Refuse what no program can be given. Raises `SandboxError`."""
+    try:
+        given = [os.fsencode(part) for part in (*command.argv, *command.env, *command.env.values())]
+    except UnicodeEncodeError as error:
+        raise not_started(list(command.argv), error) from error
+    if any(b"\0" in part for part in given):
+        raise not_started(list(command.argv), ValueError("embedded null byte"))
+
+
+def hand_over_mounts(mounts: tuple[Mount, ...]) -> None:
+    """Let the sandbox's user write what he is given to write."""
+    for mount in mounts:
+        if mount.writable or stat.S_ISSOCK(mount.path.stat().st_mode):
+            hand_over(mount.path)

@@ -1,0 +1,36 @@
+"""What a trial leaves to be read holds no key and no address; logs stay what their readers can read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from worktrial.formats.trajectory import AgentInfo, Step, Trajectory
+from worktrial.run.redacting import redact_trial
+from worktrial.store.run import TrialDir
+
+SECRET = "sk-" + "proj-" + "a1B2c3D4e5F6g7H8i9J0k1L2m3"
+
+
+def test_trajectory_and_logs_are_redacted_with_the_same_placeholders_and_listed(tmp_path: Path) -> None:
+    trial = TrialDir(tmp_path, "basic", "task", 1)
+    (trial.logs / "session").mkdir(parents=True)
+    (trial.logs / "agent.log").write_text(f"mail eve@corp.io\nkey {SECRET}\n")
+    whole = {"text": "line\neve@corp.io", "n": 1}
+    (trial.logs / "session" / "a.jsonl").write_text(json.dumps(whole) + "\n" + '{"torn": "bob@corp.io')
+    (trial.logs / "session" / "a.db").write_bytes(b"\0 eve@corp.io")
+    steps = (Step(step_id=1, source="agent", message=f"I use {SECRET} of eve@corp.io"),)
+    trajectory = Trajectory(session_id="s", agent=AgentInfo(name="basic", version="1"), steps=steps)
+
+    redacted = redact_trial(trial, trajectory)
+
+    assert redacted is not None
+    assert redacted.steps[0].message == "I use [openai-key-1] of [email-1]"
+    assert (trial.logs / "agent.log").read_text() == "mail [email-1]\nkey [openai-key-1]\n"
+    first, torn = (trial.logs / "session" / "a.jsonl").read_text().split("\n")
+    assert json.loads(first) == {"text": "line\n[email-1]", "n": 1}
+    assert torn == '{"torn": "[email-2]'
+    assert (trial.logs / "session" / "a.db").read_bytes() == b"\0 eve@corp.io"
+    listed = [(item.where, item.kind, item.count) for item in trial.redactions]
+    assert ("logs/agent.log", "email", 1) in listed
+    assert ("trajectory.json", "openai-key", 1) in listed
