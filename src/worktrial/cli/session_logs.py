@@ -33,7 +33,9 @@ _SHAPES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("claude_code", re.compile(rb'(?s)\s*\{.*?"(?:parentUuid|leafUuid|sessionId|uuid)"')),
 )
 """Source by how a log begins; the first that fits. A Qwen log begins as one of Claude Code does."""
-_ENDS = (".jsonl", ".json", ".md", ".db")
+_BY_NAME = {"sessions.db": "goose", "state.vscdb": "cursor"}
+"""Source by the name of a database: all of them begin alike."""
+_ENDS = (".jsonl", ".json", ".md", ".db", ".vscdb")
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ def _in_folder(folder: Path) -> Iterator[Log]:
 
 def _log(path: Path) -> Log | None:
     """Return a file as a log by how it begins; None when nobody reads it."""
+    if (named := _BY_NAME.get(path.name)) is not None:
+        return Log(named, path)
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
