@@ -98,7 +98,7 @@ def assignments(make: Maker) -> list[Planted]:
         'password = "{}"', "DB_PASSWORD={}", "db_passwd: {}", '"apiKey": "{}",', "secret_key='{}'",
         "client_secret: '{}'",
         "AWS_SECRET_ACCESS_KEY={}", "curl -H 'Authorization: Bearer {}' https://api", "tool --password {} --now",
-        'os.environ["AUTH_TOKEN"] = "{}"', "//registry.npmjs.org/:_authToken={}", "mysql --password={} db",
+        'os.environ["AUTH_TOKEN"] = "{}"', "//npm.example.com/:_authToken={}", "mysql --password={} db",
         'requests.get(url, headers={{"Authorization": "token {}"}})', "aws_session_token={}", 'token := "{}"',
         "https://deploy:{}@git.nordlicht.io/x.git", "postgres://app:{}@db:5432/app", "redis://:{}@cache:6379/0",
         '{{\\"password\\": \\"{}\\"}}', "the password is {}",
