@@ -162,6 +162,13 @@ async def test_a_trusted_program_can_end_before_anybody_has_heard_of_it(workspac
         assert [type(end) for end in ended] == [bytes, InfrastructureError] * 4
 
 
+@pytest.mark.skipif(not Path("/dev/kmsg").exists(), reason="the host has no such device")
+async def test_what_cannot_be_shown_to_a_command_is_no_exit_code_of_its_own(workspace: Workspace) -> None:
+    """The /dev of a sandbox is read-only: there is no place in it to mount a device of the host's on."""
+    with pytest.raises(SandboxError, match="could not start true"):
+        await workspace.run(Command(("true",), 20, mounts=(Mount(Path("/dev/kmsg")),)))
+
+
 async def test_a_layer_that_is_not_there_is_an_error_with_its_cause(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="could not mount") as caught:
         await Namespaces().open((tmp_path / "nothing",), LIMITS)

@@ -89,8 +89,9 @@ class Mounted:
                 finished = await watch(cell, streams, self._bounds(command), command.stdin, gauge=gauge)
             finally:
                 self._running.discard(cell)
-        if "failed" in cell.said:
-            raise SandboxError(f"could not start {command.argv[0]}", cause=cell.said["cause"])
+        # The command could not be executed, or the cell not be furnished for it: neither is an exit code of its own.
+        if "failed" in cell.said or "error" in cell.said:
+            raise SandboxError(f"could not start {command.argv[0]}", cause=cell.said.get("cause") or cell.said["error"])
         if finished.exit_code and b"no space left on device" in finished.output.lower() and await self._disk_full():
             return Finished("disk_full", finished.exit_code, finished.output, finished.report, finished.wall_s)
         return finished
