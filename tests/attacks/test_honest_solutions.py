@@ -6,6 +6,7 @@ import pytest
 from tests.attacks.grading import SOLUTION, Files, Target
 
 from worktrial.sandboxes.protocol import Sandbox
+from worktrial.sandboxes.select import choose
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("attacks")]
 
@@ -112,9 +113,14 @@ HONEST: dict[str, Files] = {
     },
 }
 
+UNISOLATED = ("landed", "forks-threads-looks-around", "settings-of-the-process")
+"""Tried without isolation too, where there is some."""
+
 
 @pytest.mark.parametrize("name", HONEST)
 async def test_an_honest_solution_is_solved(target: Target, tier: Sandbox, name: str) -> None:
+    if tier.tier == "none" and name not in UNISOLATED and choose("auto").tier != "none":
+        pytest.skip("the runner is the same in every tier")
     verdict = await target.grade(tier, HONEST[name])
     if name == "package":  # the doctest of a file that is gone is not the agent's to keep
         assert verdict.outcome == "not_solved"

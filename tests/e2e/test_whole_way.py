@@ -18,7 +18,9 @@ def test_history_becomes_a_suite_whose_controls_are_at_both_ends(
     validated = shell("validate", "suite", "--runs", "2", "--json")
     assert validated.code == 0, validated.err
     counted = {"funnel": {"accepted": 2}, "candidates": 2, "accepted": 2}
-    assert validated.json == {**counted, "quarantined": [], "returned": []}
+    relevance = validated.json["relevance"]
+    assert validated.json == {**counted, "quarantined": [], "returned": [], "relevance": relevance}
+    assert (relevance["candidates"], relevance["recall"]) == (2, 1.0)
     ran = shell("run", "suite", "--agent", "oracle", "--agent", "nop", "--out", "run", "--json")
     assert ran.code == 0, ran.err
     assert len(ran.out.splitlines()) == 1
