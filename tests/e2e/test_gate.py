@@ -11,8 +11,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from tests.e2e.workshop import Repository, Shell
 
-from worktrial.store.suite import Suite
-
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gate"), pytest.mark.timeout(900)]
 
 TASKS = 6
