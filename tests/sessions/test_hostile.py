@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -153,6 +155,17 @@ def test_a_damaged_database_raises_nothing_but_that_it_cannot_be_opened(database
         list(load("opencode").find(Path("/home/dev/shop"), database.parents[3]))
     except StorageError:
         pass
+
+
+def test_a_damaged_schema_raises_nothing_but_that_it_cannot_be_opened(database: Path) -> None:
+    """Also where SQLite complains of it in bytes that are no text."""
+    whole = database.read_bytes()
+    other = database.with_name("damaged.db")
+    for start in (found.start() for found in re.finditer(b"CREATE ", whole)):
+        for at in range(start, start + 40):
+            other.write_bytes(whole[:at] + b"\x80" + whole[at + 1 :])
+            with contextlib.suppress(StorageError):
+                list(load("opencode").read(other))
 
 
 def test_a_database_is_read_while_a_program_writes_to_it_and_nothing_is_left_beside_it(database: Path) -> None:

@@ -45,7 +45,7 @@ def _connect(path: Path, how: str) -> sqlite3.Connection | None:
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         connection.execute("PRAGMA query_only = 1")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeError):  # what it says of a damaged schema may be no text
         if connection is not None:
             connection.close()
         return None
