@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ import pytest_asyncio
 from tests.sandboxes.contract import LIMITS, gone, make, python, shell, sleepers
 
 from worktrial.errors import InfrastructureError, SandboxError
+from worktrial.sandboxes.landlock import Landlock
 from worktrial.sandboxes.namespaces import Namespaces
-from worktrial.sandboxes.protocol import Command, Mount, Workspace
+from worktrial.sandboxes.protocol import Command, Mount, Sandbox, Workspace
 from worktrial.sandboxes.select import probe_namespaces
+from worktrial.sandboxes.unconfined import Unconfined
 
 PROBE = probe_namespaces()
 pytestmark = pytest.mark.skipif(not PROBE.works, reason=f"no namespaces here: {PROBE.cause}")
@@ -160,6 +163,21 @@ async def test_a_trusted_program_can_end_before_anybody_has_heard_of_it(workspac
         argvs = [["true"], ["/does/not/exist"]] * 4
         ended = await asyncio.gather(*(workspace.host(argv, env=os.environ) for argv in argvs), return_exceptions=True)
         assert [type(end) for end in ended] == [bytes, InfrastructureError] * 4
+
+
+@pytest.mark.parametrize("other", [Landlock, Unconfined])
+async def test_what_another_tier_left_in_a_folder_that_both_write_is_no_obstacle(
+    workspace: Workspace, tmp_path: Path, other: Callable[[], Sandbox]
+) -> None:
+    """A cache that builds share, say, whichever tier they are made in."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    elsewhere = await other().open((), LIMITS)
+    for number, one in enumerate((elsewhere, workspace, elsewhere, workspace)):
+        script = f"mkdir -p {cache}/{number} && for folder in {cache}/*; do echo > $folder/{number} || exit; done"
+        done = await one.run(replace(shell(script), mounts=(Mount(cache, writable=True),)))
+        assert done.exit_code == 0, done.output
+    await elsewhere.close()
 
 
 @pytest.mark.skipif(not Path("/dev/kmsg").exists(), reason="the host has no such device")

@@ -28,6 +28,7 @@ from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes import pageout
 from worktrial.sandboxes.folder import PARTS, Folder, Like, make
 from worktrial.sandboxes.inside import landlock as inside
+from worktrial.sandboxes.owner import disown
 from worktrial.sandboxes.plain import Kind, Launch, open_plain
 from worktrial.sandboxes.process import REPORT_FD
 from worktrial.sandboxes.protocol import Command, Workspace
@@ -103,6 +104,7 @@ class Landlock:
             "uid": folder.owner,
             "capability": _capability([folder.files, *map(Path, readable)], bool(writable)),
         }
+        disown(map(Path, writable))
         path = folder.path / f"{uuid.uuid4().hex}.json"
         with writing(path):
             path.touch(mode=0o600)

@@ -13,6 +13,7 @@ from pathlib import Path
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes import pageout
 from worktrial.sandboxes.folder import Folder, Like, make
+from worktrial.sandboxes.owner import disown
 from worktrial.sandboxes.plain import Kind, Launch, open_plain
 from worktrial.sandboxes.protocol import Command, Workspace
 from worktrial.sandboxes.standby import Standby
@@ -41,6 +42,7 @@ def _launch(_: Folder, limits: TrialLimits, command: Command, env: dict[str, str
 
     Mounts and network are ignored, as the host's are all there.
     """
+    disown(mount.path for mount in command.mounts if mount.writable)
     cpu_s = max(1, math.ceil(limits.cpu_s))
     blocks = (limits.disk_mib + 1) * 2048  # of 512 bytes; so that one file fills the disk between two looks at it
     script = f'ulimit -c 0; ulimit -f {blocks}; ulimit -Sn {limits.open_files}; ulimit -St {cpu_s}; exec "$@"'

@@ -27,6 +27,7 @@ from worktrial.sandboxes.oci.contained import KEPT_REPORT, Attached, Contained
 from worktrial.sandboxes.oci.hosting import run_on_files
 from worktrial.sandboxes.oci.machine import HOLDER, RUNNER, Machine, Shown
 from worktrial.sandboxes.oci.sleeping import ContainersSleeper
+from worktrial.sandboxes.owner import disown
 from worktrial.sandboxes.protocol import Change, Command, Finished, Process, Workspace
 from worktrial.sandboxes.standby import Standby
 from worktrial.store.files import writing
@@ -166,6 +167,7 @@ class ContainedWorkspace:
         if command.network and self._machine.own_root:
             resolver = os.path.realpath("/etc/resolv.conf")
             shown |= {"/etc/resolv.conf": Shown(resolver)} if Path(resolver).exists() else {}
+        disown(mount.path for mount in command.mounts if mount.writable)
         spec = self._spec(command, owner, apart=apart)
         name = f"worktrial-{uuid.uuid4().hex}"
         options = self._options()
