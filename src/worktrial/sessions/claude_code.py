@@ -23,6 +23,7 @@ from worktrial.sessions.reading import (
     as_text,
     as_time,
     cut,
+    first_value,
     joined,
     lines,
     opened,
@@ -50,7 +51,6 @@ _PROGRESS = re.compile(rb'"type"\s*:\s*"progress"\s*,\s*"data"\s*:\s*\{')
 _USE_ID = re.compile(rb'"tool_use_id"\s*:\s*"([^"\\]{1,200})"')
 _FAILED = re.compile(rb'"is_error"\s*:\s*true')
 _EXIT_CODE = re.compile(r"Exit code (\d{1,3})")
-_CWD = re.compile(rb'"cwd"\s*:\s*("(?:[^"\\]|\\.)*")')
 _INJECTED = (
     "<system-reminder>", "<local-command-", "<bash-", "<task-notification", "<teammate-message", "<ide_",
     "<user-memory",
@@ -86,7 +86,7 @@ class ClaudeCode:
                 project = path.relative_to(base / "projects").parts[0]
                 if not any(project == one or project.startswith(one) for one in wanted):
                     continue
-                cwd = _first_cwd(path)
+                cwd = first_value(path, _PEEK, "cwd")
                 if places.holds(cwd) if cwd else project in wanted:
                     yield path
 
@@ -105,15 +105,6 @@ class ClaudeCode:
             reading.line(line)
         if session := reading.session():
             yield session
-
-
-def _first_cwd(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            found = _CWD.search(file.read(_PEEK))
-    except OSError:
-        return ""
-    return as_text(parsed(b'{"cwd":%s}' % found[1], Tally()).get("cwd")) if found else ""
 
 
 class _Reading:

@@ -26,6 +26,7 @@ from worktrial.sessions.reading import (
     as_text,
     as_time,
     cut,
+    first_value,
     joined,
     lines,
     opened,
@@ -39,7 +40,6 @@ _HEAD = re.compile(
 _CALL_ID = re.compile(rb'"call_id"\s*:\s*"([^"\\]{1,200})"')
 _BY_MODEL = re.compile(rb'"role"\s*:\s*"assistant"')
 _TOTAL = re.compile(rb'"total_token_usage"\s*:\s*(\{[^{}]*\})')
-_CWD = re.compile(rb'"cwd"\s*:\s*("(?:[^"\\]|\\.)*")')
 _PEEK = 64 * 1024
 _IDLE_LINES = frozenset({b"compacted", b"world_state"})
 _IDLE_ITEMS = frozenset({
@@ -82,7 +82,7 @@ class Codex:
         places = Places.of(repository)
         for base in folder_of(home, "CODEX_HOME", ".codex"):
             for path in below(base, "sessions/**/rollout-*.jsonl", "archived_sessions/**/rollout-*.jsonl"):
-                if places.holds(_cwd(path)):
+                if places.holds(first_value(path, _PEEK, "cwd", one_line=True)):
                     yield path
 
     def read(self, path: Path, repository: Path | None = None) -> Iterator[Session]:
@@ -98,15 +98,6 @@ class Codex:
             reading.line(line)
         if session := reading.building.session():
             yield session
-
-
-def _cwd(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            found = _CWD.search(file.readline(_PEEK))
-    except OSError:
-        return ""
-    return as_text(parsed(b'{"cwd":%s}' % found[1], Tally()).get("cwd")) if found else ""
 
 
 class _Reading:

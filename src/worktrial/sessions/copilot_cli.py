@@ -23,6 +23,7 @@ from worktrial.sessions.reading import (
     as_text,
     as_time,
     cut,
+    first_value,
     joined,
     lines,
     opened,
@@ -31,7 +32,6 @@ from worktrial.sessions.reading import (
 
 _TYPE = re.compile(rb'\{\s*"type"\s*:\s*"([a-z_.]+)"')
 _CALL = re.compile(rb'"toolCallId"\s*:\s*"([^"\\]{1,200})"')
-_CWD = re.compile(rb'"(?:cwd|gitRoot)"\s*:\s*("(?:[^"\\]|\\.)*")')
 _EXITED = re.compile(r"<(?:exited|command exited|shell .{0,40}) with exit code (-?\d{1,4})>|<exit_code>(-?\d{1,4})")
 _PEEK = 256 * 1024
 _READ = frozenset({
@@ -53,7 +53,7 @@ class CopilotCli:
         """By the directory in the first event."""
         places = Places.of(repository)
         for path in below(home / ".copilot/session-state", "*/events.jsonl", "*.jsonl"):
-            if places.holds(_cwd(path)):
+            if places.holds(first_value(path, _PEEK, "cwd", "gitRoot")):
                 yield path
 
     def read(self, path: Path, repository: Path | None = None) -> Iterator[Session]:
@@ -73,15 +73,6 @@ def events(building: Building, file: IO[bytes]) -> Iterator[Session]:
         reading.line(line)
     if session := building.session():
         yield session
-
-
-def _cwd(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            found = _CWD.search(file.read(_PEEK))
-    except OSError:
-        return ""
-    return as_text(parsed(b'{"cwd":%s}' % found[1], Tally()).get("cwd")) if found else ""
 
 
 class _Reading:

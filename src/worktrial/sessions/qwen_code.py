@@ -24,12 +24,12 @@ from worktrial.sessions.reading import (
     as_time,
     cut,
     ends,
+    first_value,
     lines,
     opened,
     parsed,
 )
 
-_CWD = re.compile(rb'"cwd"\s*:\s*("(?:[^"\\]|\\.)*")')
 _IDLE = re.compile(rb'"type"\s*:\s*"system"\s*,\s*"cwd"')
 _PEEK = 256 * 1024
 
@@ -46,7 +46,7 @@ class QwenCode:
         wanted = tuple(re.sub(r"[^A-Za-z0-9]", "-", str(root)) for root in places.roots)
         for path in below(home / ".qwen/projects", "*/chats/*.jsonl"):
             if path.parent.parent.name.lower().startswith(tuple(one.lower() for one in wanted)) and places.holds(
-                _cwd(path)
+                first_value(path, _PEEK, "cwd")
             ):
                 yield path
 
@@ -66,15 +66,6 @@ class QwenCode:
                 reading.line(parsed(line, tally))
         if session := reading.building.session():
             yield session
-
-
-def _cwd(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            found = _CWD.search(file.read(_PEEK))
-    except OSError:
-        return ""
-    return as_text(parsed(b'{"cwd":%s}' % found[1], Tally()).get("cwd")) if found else ""
 
 
 class _Reading:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +37,18 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise StorageError(f"cannot read the log {path}", cause=error.strerror or str(error)) from error
     with file:
         yield file
+
+
+def first_value(path: Path, most: int, *names: str, one_line: bool = False) -> str:
+    """Return the first text that any of these JSON names has in the first `most` bytes of a log, or, with `one_line`,
+    of its first line; empty when there is none, or the log cannot be read. Nothing else of it is looked at."""
+    wanted = rb'"(?:%s)"\s*:\s*("(?:[^"\\]|\\.)*")' % "|".join(names).encode()
+    try:
+        with path.open("rb") as file:
+            found = re.search(wanted, file.readline(most) if one_line else file.read(most))
+    except OSError:
+        return ""
+    return as_text(parsed(b'{"it":%s}' % found[1], Tally()).get("it")) if found else ""
 
 
 def lines(file: IO[bytes], tally: Tally, longest: int = LONGEST_LINE, *, blank: bool = False) -> Iterator[bytes]:
