@@ -90,6 +90,36 @@ atexit.register(lambda: print("at exit", flush=True))
 sys.exit(5)
 """
 
+_ENDS = {
+    "at the end of the file": "import sys; print('out'); print('err', file=sys.stderr)",
+    "with a message": "import sys; print('out'); sys.exit('a message')",
+    "with a number": "import sys; sys.exit(300)",
+    "with nothing": "import sys; print('out'); sys.exit()",
+    "with an error": "print('out'); 1 / 0",
+    "with what was registered": "import atexit; atexit.register(print, 'first'); atexit.register(print, 'second')",
+    "with an error in what was registered": (
+        "import atexit\n"
+        "class Fails:\n"
+        "    __repr__ = lambda self: 'it'\n"
+        "    __call__ = lambda self: 1 / 0\n"
+        "atexit.register(Fails()); print('out')"
+    ),
+    "when its threads have": (
+        "import threading, time\n"
+        "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()\n"
+        "threading.Thread(target=lambda: (time.sleep(60), print('never')), daemon=True).start()\n"
+    ),
+    "when its pools have": (
+        "import concurrent.futures, time\n"
+        "pool = concurrent.futures.ThreadPoolExecutor(2)\n"
+        "pool.submit(lambda: (time.sleep(0.2), print('pool')))\n"
+    ),
+    "with its output closed": "import sys; print('out'); sys.stdout.close()",
+    "where its output cannot be written": "import os; print('out'); os.close(1); os.close(2)",
+    "at once": "import os; print('lost'); os._exit(3)",
+}
+"""Scripts, by how they end."""
+
 
 class SandboxContract:
     """What holds for every backend. A backend gives `sandbox` and says of itself what is not so for it."""
@@ -445,6 +475,19 @@ except OSError:
             results.append((done.ended, done.exit_code, done.output, done.report))
         assert results[0][:2] == ("completed", 5), results[0]
         assert results[1] == results[2] == results[0]
+
+    @pytest.mark.parametrize("end", _ENDS)
+    async def test_a_script_with_modules_to_load_ends_as_it_would_without(
+        self, opened: Opener, tmp_path: Path, end: str
+    ) -> None:
+        script = make(tmp_path / "tool", {"script.py": _ENDS[end]}) / "script.py"
+        workspace = await opened()
+        results = []
+        for preload in ((), ("json",)):
+            argv = ("/usr/bin/python3", str(script))
+            done = await workspace.run(Command(argv, 30, mounts=(Mount(script.parent),), preload=preload))
+            results.append((done.ended, done.exit_code, done.output))
+        assert results[1] == results[0]
 
     # -- what is left behind --
 

@@ -29,7 +29,8 @@ _PLUGINS = (
 """Those of pytest 6 to 9 that every run loads and `import pytest` does not."""
 PRELOAD = (
     "pytest", "_pytest.assertion.rewrite", *(f"_pytest.{name}" for name in _PLUGINS),
-    "unittest.mock", "asyncio", "doctest", "hashlib",
+    "_pytest._argcomplete", "unittest.mock", "asyncio", "doctest", "faulthandler", "getpass", "hashlib", "pwd",
+    "readline", "termios",
 )  # fmt: skip
 """What a run imports before the workspace's own code, and what takes it longest; what is not there is passed over."""
 

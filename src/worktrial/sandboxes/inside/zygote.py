@@ -9,6 +9,7 @@ Standard library only, Python 3.8 or newer.
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import contextlib
 import gc
@@ -26,11 +27,14 @@ from typing import Any
 
 from worktrial.sandboxes.inside import cell, kernel, messages, root, seccomp
 
+_NOT_FLUSHED = 120
+"""Exit code of an interpreter that could not write what it had printed."""
+
 
 def main(control: int, script_folder: str) -> None:
     """Import what the first message names, say so, and fork a worker for each socket that is sent from then on.
 
-    Returns only in the process that a job became, when its script has ended.
+    Never returns.
     """
     if sys.path[:1] == [""]:  # where an interpreter that was given a script has the folder that it is in
         sys.path[0] = script_folder
@@ -167,7 +171,35 @@ def run(job: dict[str, Any]) -> None:
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[:] = job["argv"]
     gc.enable()
-    _execute(job["script"][0])
+    try:
+        _execute(job["script"][0])
+    except SystemExit as leaving:
+        _leave(leaving.code)
+    _leave(None)
+
+
+def _leave(code: object) -> None:
+    """End as an interpreter does, but that no object is taken apart: after a fork that would copy all there are."""
+    _flush_output()
+    status = 0 if code is None else code if isinstance(code, int) else 1
+    if code is not None and not isinstance(code, int) and sys.stderr is not None:
+        sys.stderr.write(f"{code}\n")
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    with contextlib.suppress(BaseException):  # Python up to 3.9 raises the last error again, having shown all
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except Exception:  # noqa: BLE001 - a stream of the script's own raises what it likes
+            status = _NOT_FLUSHED
+    os._exit(status & 0xFF)
+
+
+def _flush_output() -> None:
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
 
 
 def _forget_listings() -> None:
@@ -193,6 +225,8 @@ def _execute(path: str) -> None:
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - it ends as the interpreter would have ended it
-        trace = error.__traceback__
-        sys.excepthook(type(error), error, trace.tb_next if trace is not None else None)
+        if error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+        _flush_output()
+        sys.excepthook(type(error), error, error.__traceback__)
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
