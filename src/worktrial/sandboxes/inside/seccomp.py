@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
+import itertools
 import os
 from collections import namedtuple
 
@@ -48,6 +49,9 @@ X32_BIT = 0x40000000
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 """Offsets in `struct seccomp_data`; of an argument, which has 64 bits, the lower half comes first."""
 
+_FARTHEST = 255
+"""Instructions that a conditional jump can pass over."""
+_FEW = 4
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET. CLONE_NEWTIME is one of the signal's bits to clone, not to unshare."""
 _NEW_TIME = 0x80
@@ -162,7 +166,6 @@ def program(
         lines += [Instruction(JUMP_GE, 0, 1, X32_BIT), _refuse(errno.ENOSYS)]
     families = tuple(families)
     bodies = {
-        # The busiest first: the kernel remembers for itself which calls are always allowed, but not these.
         "ioctl": [_load(_argument(1)), *_on((_TIOCSTI, _TIOCLINUX), errno.EPERM), _give(ALLOW)],
         "clone": _without_bits(_NEW_NAMESPACES),
         "socket": _tcp_socket() if only_tcp else _socket(families),
@@ -174,17 +177,31 @@ def program(
             _refuse(errno.EPERM),
         ],
     }
-    for name, body in bodies.items():
-        lines += [Instruction(JUMP_EQUAL, 0, len(body), _CHECKED[name][column]), *body]
+    cases = {_CHECKED[name][column]: body for name, body in bodies.items()}
     if only_tcp:
         for *sending, flags in _SENDING.values():
             body = [_load(_argument(flags)), Instruction(JUMP_ANY_BIT, 0, 1, _MSG_FASTOPEN)]
-            body += [_refuse(errno.EOPNOTSUPP), _give(ALLOW)]
-            lines += [Instruction(JUMP_EQUAL, 0, len(body), sending[column]), *body]
+            cases[sending[column]] = [*body, _refuse(errno.EOPNOTSUPP), _give(ALLOW)]
     for table, code in _refused(allow_mounts, allow_ipc, only_tcp):
-        numbers = (pair[column] for pair in table.values())
-        lines += _on((number for number in numbers if number is not None), code)
-    return [*lines, _give(ALLOW)]
+        for pair in table.values():
+            if (number := pair[column]) is not None:
+                cases.setdefault(number, [_refuse(code)])
+    return lines + _search(sorted(cases.items()))
+
+
+def _search(cases: list[tuple[int, list[Instruction]]]) -> list[Instruction]:
+    """Return lines that look for the number loaded among `cases`, sorted, and do what is said there; else allow it.
+
+    By halves: to install a filter the kernel goes through it once for every system call there is.
+    """
+    if len(cases) <= _FEW:
+        found = [[Instruction(JUMP_EQUAL, 0, len(body), number), *body] for number, body in cases]
+        return [*itertools.chain.from_iterable(found), _give(ALLOW)]
+    middle = len(cases) // 2
+    lower, upper = _search(cases[:middle]), _search(cases[middle:])
+    if len(lower) > _FARTHEST:
+        raise AssertionError("one jump does not get over so many lines")
+    return [Instruction(JUMP_GE, len(lower), 0, cases[middle][0]), *lower, *upper]
 
 
 def _refused(allow_mounts: bool, allow_ipc: bool, only_tcp: bool) -> list[tuple[Table, int]]:
@@ -290,8 +307,8 @@ def install(
     that can do nothing but connect by TCP over IPv4, where Landlock says to which port: no listening, and no data
     with the connection's first packet, which Landlock does not see. Sets no_new_privs. Raises `SeccompError`.
     """
-    machine, whole = assembled(tuple(families), allow_mounts, allow_ipc, only_tcp)
-    libc = ctypes.CDLL(None, use_errno=True)
+    machine, whole = assembled(families, allow_mounts, allow_ipc, only_tcp)
+    libc = _libc()
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))):
         raise _failed("no_new_privs")
     number, mode = ctypes.c_long(_SECCOMP[machine]), ctypes.c_uint(_SET_MODE_FILTER)
@@ -305,19 +322,32 @@ def install(
         raise SeccompError(errno.EBUSY, f"thread {done} has a filter of its own")
 
 
-@functools.cache
 def assembled(
-    families: tuple[int, ...] = PRIVATE_NETWORK,
+    families: Iterable[int] = PRIVATE_NETWORK,
     allow_mounts: bool = False,
     allow_ipc: bool = True,
     only_tcp: bool = False,
 ) -> tuple[str, _Program]:
-    """Return this machine's name and the filter for it. Takes a millisecond once: who forks many calls it before."""
+    """Return this machine's name and the filter that `install` puts in force with the same arguments.
+
+    That takes half a millisecond the first time: who is going to fork many that install it calls this before.
+    """
+    return _assembled(tuple(families), allow_mounts, allow_ipc, only_tcp)
+
+
+@functools.cache
+def _assembled(families: tuple[int, ...], allow_mounts: bool, allow_ipc: bool, only_tcp: bool) -> tuple[str, _Program]:
     machine = os.uname().machine
     if not known():
         raise SeccompError(errno.ENOSYS, "there is no system call filter for " + machine)
     lines = program(machine, families, allow_mounts, allow_ipc, only_tcp)
+    _libc()
     return machine, _Program(len(lines), (_Line * len(lines))(*(_Line(*line) for line in lines)))
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _failed(what: str) -> SeccompError:
