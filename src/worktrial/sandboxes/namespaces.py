@@ -59,16 +59,21 @@ class Namespaces:
     async def _opened(self, ordered: Ordered) -> Workspace:
         group = ordered.group
         try:
-            if group is None:
-                group = self._holding.group(ordered.kind.limits)
             answer, handles = await first_answer(ordered.handle, "could not mount a workspace")
         except BaseException:
-            ordered.handle.close()
             if group is not None:
                 group.remove_later()
             raise
         ordered.kind.cheap = answer.get("at_once", False)
         waiting = Waiting(answer["pid"], *handles) if handles else None
+        try:
+            if group is None:
+                group = self._holding.group(ordered.kind.limits)  # not before: the spawner would wait for the processor
+        except BaseException:
+            if waiting is not None:
+                waiting.close()
+            ordered.handle.close()
+            raise
         opened = Opened(ordered.handle, answer["workspace"], group, waiting, in_group=ordered.group is not None)
         return Mounted(self._engine, opened, ordered.kind.limits, ordered.kind.tell)
 

@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import stat
+import time
 
 from worktrial.sandboxes.inside import kernel, messages, root, seccomp
 
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
 
 UID = 1000
 """The user that sandboxed programs are, as they see it."""
+_LINGER_S = 0.01
+"""To end takes the kernel half a millisecond, in which whoever waits for the answer would not get the processor."""
 NAMESPACES = kernel.NEWPID | kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWNET | kernel.NEWCGROUP
 
 
-def be_cell(orders: socket.socket, owner: int, network: bool, masked: bool = True) -> None:
+def be_cell(orders: socket.socket, owner: int, *, network: bool, masked: bool, ahead: bool) -> None:
     """Live as the first process of a cell: get ready, take a workspace, then a job, see it through. Never returns.
 
+    `ahead` says that nobody waits for it yet.
     `owner` is the user of the engine's namespace whose files a sandbox may write. A cell that is not `masked` sees
     /proc as it is and may make namespaces: it is for an interpreter that is kept warm.
     """
@@ -42,16 +46,16 @@ def be_cell(orders: socket.socket, owner: int, network: bool, masked: bool = Tru
             signal.signal(number, signal.SIG_DFL)  # which the first process of a pid namespace is not reached by
         kernel.set_dumpable(False)
         told, tell = messages.pair()
-        child = _fork_command(told, owner, filtered=masked)  # so early that it gets ready at the same time
+        child = _fork_command(told, owner, filtered=masked, ahead=ahead)  # so early that it gets ready meanwhile
         told.close()
-        socket.sethostname("sandbox")
         root.build_cell(masked)
-        _next(tell)  # no user namespace can be made while the root is being exchanged
         root.enter_cell()
+        socket.sethostname("sandbox")
         if not network:
             kernel.loopback_up()
         woken = watch_children()
-        messages.rehearse(orders)
+        if ahead:
+            messages.rehearse(orders)
         failed = _settle(*_next(orders), child)
         job, handles = _next(orders)
         with messages.connection(handles.pop(0)) as status:
@@ -131,6 +135,7 @@ def see_through(child: int, status: socket.socket, tell: socket.socket, woken: i
         pass  # it said nothing, as is usual
     try:
         messages.send(status, said)
+        time.sleep(_LINGER_S)
     finally:
         os._exit(0)
 
@@ -175,7 +180,7 @@ def kill_all() -> None:
             return
 
 
-def _fork_command(told: socket.socket, owner: int, filtered: bool) -> int:
+def _fork_command(told: socket.socket, owner: int, *, filtered: bool, ahead: bool) -> int:
     """Fork the process that becomes the command, let it drop everything it has, and wait for its order."""
     child = os.fork()
     if child:
@@ -183,10 +188,10 @@ def _fork_command(told: socket.socket, owner: int, filtered: bool) -> int:
     try:
         kernel.close_others((told.fileno(),))
         confine(owner)
-        messages.send(told, {})
         if filtered:
             seccomp.install()
-        messages.rehearse(told)
+        if ahead:
+            messages.rehearse(told)
         received = messages.receive(told)
         if received is not None:
             order, handles = received

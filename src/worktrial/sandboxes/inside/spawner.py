@@ -82,7 +82,7 @@ class Spawner:
             lacking = bool(opened) and len(self._cells) < self._pool
             events = poll.poll(_QUIET_S if lacking else -1)
             if not events and lacking:
-                self._cells.append(self._make_cell())
+                self._cells.append(self._make_cell(ahead=True))
             for handle, _ in events:
                 if handle == woken:
                     self._reap(woken)
@@ -184,14 +184,14 @@ class Spawner:
     def _next_cell(self) -> _Cell:
         return self._cells.pop(0) if self._cells else self._make_cell()
 
-    def _make_cell(self, network: bool = False, masked: bool = True) -> _Cell:
+    def _make_cell(self, *, network: bool = False, masked: bool = True, ahead: bool = False) -> _Cell:
         orders, theirs = messages.pair()
         kernel.setns(self._parts, kernel.NEWNS)
         try:
             pid = kernel.clone(cell.NAMESPACES & ~kernel.NEWNET if network else cell.NAMESPACES)
             if pid == 0:
                 kernel.close_others((theirs.fileno(),))
-                cell.be_cell(theirs, self._owner, network, masked)
+                cell.be_cell(theirs, self._owner, network=network, masked=masked, ahead=ahead)
         finally:
             kernel.setns(self._files, kernel.NEWNS)
         theirs.close()
@@ -212,7 +212,7 @@ class Spawner:
         trees = self._open_mounts(order["mounts"])
         try:
             special = order["network"] or not order["masked"]
-            ready = self._make_cell(order["network"], order["masked"]) if special else self._next_cell()
+            ready = self._make_cell(network=order["network"], masked=order["masked"]) if special else self._next_cell()
             with contextlib.closing(ready):
                 self._settle(ready, known, handles)
                 messages.send(answers, {"pid": ready.pid}, (ready.pidfd, ready.orders.fileno(), *trees))
@@ -338,7 +338,7 @@ def start_janitor() -> socket.socket:
 
 def main(control: int) -> None:
     """Set up and serve. The first message says how; it is answered once all works."""
-    seccomp.assembled(seccomp.PRIVATE_NETWORK, False, True)
+    seccomp.assembled()
     gc.disable()  # what lives here lives long, and every child would copy what a collection touches
     with socket.socket(fileno=control) as source:
         received = messages.receive(source)
