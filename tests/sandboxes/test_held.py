@@ -86,12 +86,13 @@ async def test_every_process_of_a_workspace_is_in_its_group_and_no_other(opened:
         pytest.skip("that is about groups")
     await one.start(shell("(setsid sleep 600 &); sleep 600"))
     await other.start(shell("exec sleep 600"))
-    assert await gone(lambda: len(group_of(one).pids()) < 3)
-    assert await gone(lambda: len(group_of(other).pids()) < 1)
-    assert group_of(one).usage().processes == 3
+    # The first process of each cell is in it too: it is as little to be trusted as what it started.
+    assert await gone(lambda: len(group_of(one).pids()) < 4)
+    assert await gone(lambda: len(group_of(other).pids()) < 2)
+    assert group_of(one).usage().processes == 4
     await one.close()
     assert group_of(one).pids() == []
-    assert len(group_of(other).pids()) == 1
+    assert len(group_of(other).pids()) == 2
 
 
 @pytest.mark.parametrize("mib", [230, 2000], ids=["a little too much", "very much at once"])

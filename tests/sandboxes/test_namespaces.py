@@ -158,6 +158,39 @@ async def test_nothing_runs_or_writes_once_a_command_has_ended(workspace: Worksp
         assert len(seen) == 1
 
 
+_ON_THE_KEEPER = {
+    "signals": "for number in range(1, 65): attempt(os.kill, 1, number)",
+    "its memory": "attempt(open, '/proc/1/mem', 'r+b'); attempt(open, '/proc/1/maps', 'rb')",
+    "its files": "attempt(os.listdir, '/proc/1/fd'); attempt(os.readlink, '/proc/1/cwd')",
+    "its namespaces": "attempt(os.readlink, '/proc/1/ns/mnt')",
+    "its limits": "attempt(resource.prlimit, 1, resource.RLIMIT_NOFILE, (0, 0))",
+    "its time": "attempt(resource.prlimit, 1, resource.RLIMIT_CPU, (0, 0)); time.sleep(0.3)",
+    "its turn": "attempt(os.setpriority, os.PRIO_PROCESS, 1, 19); attempt(os.sched_setaffinity, 1, {0})",
+}
+
+
+@pytest.mark.parametrize("what", _ON_THE_KEEPER)
+async def test_a_command_cannot_have_the_process_that_watches_it_say_that_all_went_well(
+    workspace: Workspace, what: str
+) -> None:
+    script = f"""
+import contextlib, os, resource, time
+done = []
+def attempt(doing, *args):
+    with contextlib.suppress(OSError, ValueError):
+        doing(*args)
+        done.append(doing.__name__)
+{_ON_THE_KEEPER[what]}
+print(*done)
+os._exit(3)
+"""
+    done = await workspace.run(Command(("/usr/bin/python3", "-c", script), 20))
+    assert done.exit_code in (3, -9), done
+    if what in ("its memory", "its files", "its namespaces"):
+        assert done.output.split() == [], done
+    assert (await workspace.run(Command(("true",), 20))).exit_code == 0
+
+
 async def test_a_trusted_program_can_end_before_anybody_has_heard_of_it(workspace: Workspace) -> None:
     for _ in range(25):
         argvs = [["true"], ["/does/not/exist"]] * 4

@@ -72,6 +72,8 @@ class Group:
         self.frozen = False
         self.unused = True
         """Whether nothing has run in it, for all that is known; to be cleared by who starts something."""
+        self.leaving: set[int] = set()
+        """Members, as ids of the host, that do nothing any more and are about to end: they are not waited for."""
 
     def limit(self, limits: Limits) -> None:
         """Set the limits anew: a group made ahead gets those of the workspace it is used for. Raises `OSError`."""
@@ -189,11 +191,12 @@ class Group:
     async def kill(self) -> None:
         """Kill all members, whatever they start meanwhile, frozen ones too, and return when they are gone.
 
+        Those that are `leaving` are left to it, as long as there are no others.
         Raises `SandboxError` when one is still there after some seconds.
         """
         deadline = time.monotonic() + _PATIENCE_S
         pauses = _pauses()
-        while self.pids():
+        while not self.leaving.issuperset(self.pids()):
             if time.monotonic() > deadline:
                 raise SandboxError("could not kill all processes of a sandbox")
             _kill(self._of.get("freezer", (self.folders[0], 0))[0])
@@ -212,7 +215,8 @@ class Group:
     def remove_later(self) -> None:
         """Remove the group, whose members are gone or about to go, when nobody waits for that.
 
-        Should one stay for long, it is left to the owner, who removes all there is.
+        One that has not gone by then is killed. Should one stay for long, it is left to the owner, who removes all
+        there is.
         """
         with contextlib.suppress(RuntimeError):  # no event loop runs any more
             asyncio.get_running_loop().call_later(_LATER_S, self._try_to_remove, time.monotonic() + _PATIENCE_S)
@@ -222,6 +226,9 @@ class Group:
     def _try_to_remove(self, until: float) -> None:
         removed = [_removed(path) for path in self.folders]  # each is tried
         if not all(removed) and time.monotonic() < until:
+            if not self.leaving:
+                _kill(self._of.get("freezer", (self.folders[0], 0))[0])
+            self.leaving.clear()
             asyncio.get_running_loop().call_later(_LATER_S, self._try_to_remove, until)
 
     def _ask_to_freeze(self, stop: bool) -> None:

@@ -37,7 +37,7 @@ class Holding:
         """Make a group for the processes of a workspace; None where there are none. Raises `SandboxError`."""
         if self._cgroups is None:
             return None
-        return self._cgroups.create(Limits(limits.memory_mib, limits.disk_mib, limits.processes))
+        return self._cgroups.create(Limits(limits.memory_mib, limits.disk_mib, limits.processes + 1))
 
     def hold(self, group: Group | None, limits: TrialLimits, pids: Callable[[], list[int]]) -> Held:
         """Look after the processes of a workspace, which go to `group` if there is one, and its standby.

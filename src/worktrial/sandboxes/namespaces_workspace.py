@@ -88,7 +88,7 @@ class Mounted:
             try:
                 finished = await watch(cell, streams, self._bounds(command), command.stdin, gauge=gauge)
             finally:
-                self._running.discard(cell)
+                self._ended(cell)
         # The command could not be executed, or the cell not be furnished for it: neither is an exit code of its own.
         if "failed" in cell.said or "error" in cell.said:
             raise SandboxError(f"could not start {command.argv[0]}", cause=cell.said.get("cause") or cell.said["error"])
@@ -264,7 +264,13 @@ class Mounted:
         await asyncio.gather(*tasks, return_exceptions=True)
         streams.close()
         await cell.gone()
+        self._ended(cell)
+
+    def _ended(self, cell: Cell) -> None:
+        """Forget a cell whose command has ended."""
         self._running.discard(cell)
+        if cell.said and self._opened.group is not None:
+            self._opened.group.leaving.add(cell.pid)
 
     async def changes(self) -> tuple[Change, ...]:
         """Return what differs from the layers, sorted by path."""
@@ -347,7 +353,7 @@ class Mounted:
             await live.close()
         for cell in tuple(self._running):
             await cell.gone()
-        self._running.clear()
+            self._ended(cell)
         try:
             await self._held.close()
         finally:

@@ -1,8 +1,10 @@
 """A cell: one command in namespaces of its own, and the process that watches over it there.
 
-The first process of a cell sets up what the command sees, waits for it, kills what it leaves behind, and only then
-says how it ended. It belongs to the engine's user namespace; the command to one below, where it has no rights over
-the cell's mounts and no capability at all. Standard library only, Python 3.8 or newer.
+The first process of a cell sets up what the command sees. Then it drops all it has: it enters a user namespace below
+the engine's, where it has no rights over the cell's mounts and no capability at all, and goes under the filter on system
+calls. So the command, which it starts as its child, has nothing to take from it, and cannot kill it either: signals do
+not reach the first process of a pid namespace from inside. It waits for the command, kills what that leaves behind, and
+only then says how it ended. Standard library only, Python 3.8 or newer.
 """
 
 from __future__ import annotations
@@ -35,9 +37,9 @@ NAMESPACES = kernel.NEWPID | kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kern
 def be_cell(orders: socket.socket, owner: int, *, network: bool, masked: bool, ahead: bool) -> None:
     """Live as the first process of a cell: get ready, take a workspace, then a job, see it through. Never returns.
 
-    `ahead` says that nobody waits for it yet.
     `owner` is the user of the engine's namespace whose files a sandbox may write. A cell that is not `masked` sees
-    /proc as it is and may make namespaces: it is for an interpreter that is kept warm.
+    /proc as it is and may make namespaces: it is for an interpreter that is kept warm. `ahead` says that nobody waits
+    for it yet.
     """
     try:
         signal.set_wakeup_fd(-1)
@@ -45,18 +47,14 @@ def be_cell(orders: socket.socket, owner: int, *, network: bool, masked: bool, a
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)  # which the first process of a pid namespace is not reached by
         kernel.set_dumpable(False)
-        told, tell = messages.pair()
-        child = _fork_command(told, owner, filtered=masked, ahead=ahead)  # so early that it gets ready meanwhile
-        told.close()
         root.build_cell(masked)
         root.enter_cell()
         socket.sethostname("sandbox")
         if not network:
             kernel.loopback_up()
-        woken = watch_children()
         if ahead:
             messages.rehearse(orders)
-        failed = _settle(*_next(orders), child)
+        failed = _settle(*_next(orders))
         job, handles = _next(orders)
         with messages.connection(handles.pop(0)) as status:
             try:
@@ -64,15 +62,14 @@ def be_cell(orders: socket.socket, owner: int, *, network: bool, masked: bool, a
                     raise failed
                 handles = furnish(job, handles)
                 root.seal()
-                join_groups(child, [handles.pop() for _ in range(job["groups"])])
-                kernel.keep_capabilities(kernel.CAP_KILL)
-                messages.send(tell, job, handles)
-                for handle in handles:
-                    os.close(handle)
+                join_groups(0, [handles.pop() for _ in range(job["groups"])])
+                confine(owner)
+                if masked:
+                    seccomp.install()
             except OSError as error:
                 messages.send(status, {"error": str(error)})
                 os._exit(1)
-            see_through(child, status, tell, woken)
+            _obey(job, handles, status)
     finally:
         os._exit(1)
 
@@ -85,14 +82,13 @@ def _next(orders: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return received
 
 
-def _settle(order: dict[str, Any], handles: list[int], child: int) -> OSError | None:
-    """Take a workspace, and put the command-to-be into its control groups; return why that could not be done.
+def _settle(order: dict[str, Any], handles: list[int]) -> OSError | None:
+    """Take a workspace, and enter its control groups; return why that could not be done.
 
     This comes before the job, so that there is less to do when somebody waits for it.
     """
     try:
-        handles = attach_workspace(order, handles)
-        join_groups(child, handles)
+        join_groups(0, attach_workspace(order, handles))
     except OSError as error:
         return error
     return None
@@ -116,23 +112,27 @@ def furnish(order: dict[str, Any], handles: list[int]) -> list[int]:
     return handles
 
 
-def see_through(child: int, status: socket.socket, tell: socket.socket, woken: int | None = None) -> None:
+def see_through(child: int, status: socket.socket, woken: int | None = None) -> None:
     """Wait for the command, end all that is left of it, and say how it ended. Never returns.
 
     `woken` is what `watch_children` returned, where it was called before. When nobody wants to know any more (the other
     end of `status` is closed) all ends at once.
     """
-    ended = _wait_for(child, status, watch_children() if woken is None else woken)
-    if ended is None:
-        os._exit(1)  # and the kernel kills what is left
-    kill_all()
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    said: dict[str, Any] = {"status": ended, "cpu_s": used.ru_utime + used.ru_stime}
+    ended = None
     try:
-        failed = messages.receive(tell, socket.MSG_DONTWAIT)
-        said.update(failed[0] if failed else {})
-    except OSError:
-        pass  # it said nothing, as is usual
+        ended = _wait_for(child, status, watch_children() if woken is None else woken)
+        kill_all()
+    finally:
+        # Nobody wants to know, or we cannot go on, which the command alone can have brought about: the kernel kills
+        # what is left, and the command counts as killed.
+        if ended is None:
+            os._exit(1)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    _tell(status, {"status": ended, "cpu_s": used.ru_utime + used.ru_stime})
+
+
+def _tell(status: socket.socket, said: dict[str, Any]) -> None:
+    """Say how it ended, and end. Never returns."""
     try:
         messages.send(status, said)
         time.sleep(_LINGER_S)
@@ -180,30 +180,8 @@ def kill_all() -> None:
             return
 
 
-def _fork_command(told: socket.socket, owner: int, *, filtered: bool, ahead: bool) -> int:
-    """Fork the process that becomes the command, let it drop everything it has, and wait for its order."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        kernel.close_others((told.fileno(),))
-        confine(owner)
-        if filtered:
-            seccomp.install()
-        if ahead:
-            messages.rehearse(told)
-        received = messages.receive(told)
-        if received is not None:
-            order, handles = received
-            _obey(order, handles, told)
-    finally:
-        os._exit(1)
-    raise AssertionError("unreachable")
-
-
 def confine(owner: int) -> None:
     """Become an ordinary user of a user namespace that owns nothing, for good."""
-    os.setsid()
     if os.getuid() != owner:
         os.setgroups([])
         os.setresgid(owner, owner, owner)
@@ -211,38 +189,45 @@ def confine(owner: int) -> None:
     kernel.new_user_namespace(UID, owner, owner)
     kernel.drop_capabilities()
     kernel.set_dumpable(False)
+    kernel.die_with_parent()  # which another user would not
 
 
-def set_limits(limits: dict[str, float]) -> None:
-    """Set the resource limits of the command; those of processes count per user namespace since Linux 5.14."""
+def set_limits(limits: dict[str, float], keepers: int = 0) -> None:
+    """Set the resource limits of the command; those of processes count per user namespace since Linux 5.14.
+
+    `keepers` is how many processes of ours there are in that.
+    """
     kernel.limit(resource.RLIMIT_CORE, 0, 0)
-    for kind, name in ((resource.RLIMIT_NPROC, "processes"), (resource.RLIMIT_NOFILE, "open_files")):
-        kernel.limit(kind, int(limits[name]), int(limits[name]))
+    for kind, most in (
+        (resource.RLIMIT_NPROC, int(limits["processes"]) + keepers),
+        (resource.RLIMIT_NOFILE, int(limits["open_files"])),
+    ):
+        kernel.limit(kind, most, most)
     cpu_s = int(limits["cpu_s"]) + 1
     kernel.limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 2)
 
 
 def join_groups(pid: int, handles: Sequence[int]) -> None:
-    """Put a process, which should sleep, into control groups by their open `cgroup.procs`.
-
-    A process that entered by itself would wait for the kernel many times as long.
-    """
+    """Put a process (0: this one) into control groups by their open `cgroup.procs`."""
     for handle in handles:
         os.write(handle, str(pid).encode())
         os.close(handle)
 
 
-def _obey(order: dict[str, Any], handles: list[int], told: socket.socket) -> None:
-    told = place_handles(handles, told)
-    set_limits(order["limits"])
-    action: Callable[[dict[str, Any]], None] = {"exec": _execute, "read": _read, "write": _write}[order["action"]]
+def _obey(job: dict[str, Any], handles: list[int], status: socket.socket) -> None:
+    """Do what a job says on the streams that `handles` are, and say how it ended. Never returns."""
+    set_limits(job["limits"], keepers=1)
     try:
         os.chdir(root.WORKSPACE)
-        action(order)
+        if job["action"] == "exec":
+            _execute(job, handles, status)
+        elif job["action"] == "read":
+            _read(job, handles[1])
+        else:
+            _write(job, handles[0])
     except OSError as error:
-        messages.send(told, {"failed": error.errno, "cause": error.strerror})
-        os._exit(1)
-    os._exit(0)
+        _tell(status, {"status": 1 << 8, "failed": error.errno, "cause": error.strerror})
+    _tell(status, {"status": 0})
 
 
 def place_handles(handles: list[int], told: socket.socket) -> socket.socket:
@@ -255,59 +240,65 @@ def place_handles(handles: list[int], told: socket.socket) -> socket.socket:
     return messages.connection(kept)
 
 
-def _execute(order: dict[str, Any]) -> None:
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    argv: list[str] = order["argv"]
+def _execute(job: dict[str, Any], handles: list[int], status: socket.socket) -> None:
+    """Start a program on its streams and see it through. Never returns, but raises `OSError` if it cannot be tried."""
+    woken = watch_children()
     try:
         try:
-            _become(argv, order["env"])
+            child = _spawn(job["argv"], job["env"], handles)
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
-            os.execve("/bin/sh", ["sh", *argv], order["env"])
+            child = _spawn(["/bin/sh", *job["argv"]], job["env"], handles)
     except OSError as error:
         if error.errno not in _NOT_STARTED:
             raise
-        os.write(2, f"{argv[0]}: {error.strerror}\n".encode("utf-8", "surrogateescape"))
-        os._exit(127 if error.errno in (errno.ENOENT, errno.ENOTDIR) else 126)
+        _write_all(handles[2], f"{job['argv'][0]}: {error.strerror}\n".encode("utf-8", "surrogateescape"))
+        _tell(status, {"status": (127 if error.errno in (errno.ENOENT, errno.ENOTDIR) else 126) << 8})
+    messages.close_all(handles)
+    see_through(child, status, woken)
 
 
-def _become(argv: list[str], env: dict[str, str]) -> None:
-    """Do what `os.execvpe` does, which imports modules for it that are not to be had inside."""
+def _spawn(argv: list[str], env: dict[str, str], handles: list[int]) -> int:
+    """Start a program in a session of its own, found as `os.execvpe` finds it, and return its process id.
+
+    Its streams 0, 1, 2 and what comes after them are `handles`. Raises `OSError`.
+    """
     folders = [""] if "/" in argv[0] else [f"{folder or '.'}/" for folder in env.get("PATH", os.defpath).split(":")]
-    failed: OSError | None = None
+    streams = [(os.POSIX_SPAWN_DUP2, handle, number) for number, handle in enumerate(handles)]
+    failed = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
     for folder in folders:
         try:
-            os.execve(folder + argv[0], argv, env)
+            os.stat(folder + argv[0])  # starting what is not there takes much longer
+            return os.posix_spawn(folder + argv[0], argv, env, file_actions=streams, setsid=True, setsigdef=_SIGNALS)
         except OSError as error:
-            if failed is None or failed.errno in (errno.ENOENT, errno.ENOTDIR):
+            if failed.errno in (errno.ENOENT, errno.ENOTDIR):
                 failed = error
-    if failed is not None:
-        raise failed
+    raise failed
 
 
+_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
+"""What a program finds as it would anywhere, and this interpreter has changed."""
 _NOT_STARTED = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR, errno.ELOOP)
 """What is the command's own failure, and told as a shell tells it."""
 
 
 def execute_trusted(
-    order: dict[str, Any], handles: list[int], told: socket.socket, owner: int, capabilities: Sequence[int]
+    order: dict[str, Any], handles: list[int], status: socket.socket, owner: int, capabilities: Sequence[int]
 ) -> None:
-    """Become a program of ours that works on a sandbox's files, as the user whose they are."""
-    os.setsid()
-    told = place_handles(handles, told)
+    """Run a program of ours that works on a sandbox's files, as the user whose they are. Never returns."""
     if os.getuid() != owner:
         kernel.become(owner, capabilities)
+        kernel.die_with_parent()  # which another user would not
     try:
         with contextlib.suppress(OSError):
             os.chdir(order["cwd"])
-        _execute(order)
+        _execute(order, handles, status)
     except OSError as error:
-        messages.send(told, {"failed": error.errno, "cause": error.strerror})
+        _tell(status, {"status": 1 << 8, "failed": error.errno, "cause": error.strerror})
 
 
-def _read(order: dict[str, Any]) -> None:
+def _read(order: dict[str, Any], into: int) -> None:
     handle = os.open(order["path"], os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode):
@@ -317,16 +308,16 @@ def _read(order: dict[str, Any]) -> None:
     left = order["at_most"]
     while left and (data := os.read(handle, min(left, 1 << 20))):
         left -= len(data)
-        _write_all(1, data)
+        _write_all(into, data)
 
 
-def _write(order: dict[str, Any]) -> None:
+def _write(order: dict[str, Any], source: int) -> None:
     path = order["path"]
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         raise OSError(errno.EINVAL, "it is no regular file")
-    while data := os.read(0, 1 << 20):
+    while data := os.read(source, 1 << 20):
         _write_all(handle, data)
 
 

@@ -13,7 +13,6 @@ import os
 import resource
 import socket
 import struct
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -229,14 +228,7 @@ def new_user_namespace(inside: int, uid: int, gid: int, more: int = 0) -> None:
     `more` are namespaces that belong to it, entered at once.
     """
     set_dumpable(True)  # or its files in /proc would not be its own
-    for pause_s in (*[0.0002] * 50, 0):
-        try:
-            unshare(NEWUSER | more)
-            break
-        except OSError as error:  # nobody can while the root of the mount namespace is being exchanged
-            if error.errno != errno.EPERM or not pause_s:
-                raise
-            time.sleep(pause_s)
+    unshare(NEWUSER | more)
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{inside} {uid} 1")
     _write("/proc/self/gid_map", f"{inside} {gid} 1")

@@ -136,13 +136,14 @@ def _be_first(answers: socket.socket) -> dict[str, Any] | None:
     except OSError as error:
         _say(answers, {"error": str(error)})
         os._exit(1)
-    cell.see_through(child, answers, tell)
+    cell.see_through(child, answers)
     return None
 
 
 def _wait_for_job(told: socket.socket) -> dict[str, Any] | None:
     """Drop everything, wait for the job, and take its streams."""
     kernel.close_others((told.fileno(),))
+    os.setsid()
     cell.confine(cell.UID)
     seccomp.install()
     received = messages.receive(told)
