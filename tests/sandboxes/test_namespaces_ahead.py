@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import pytest
 import pytest_asyncio
 from tests.sandboxes.contract import gone, make, shell
 
+from worktrial.errors import SandboxError
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes import namespaces_ahead
 from worktrial.sandboxes.namespaces import Namespaces
+from worktrial.sandboxes.namespaces_orders import open_order
 from worktrial.sandboxes.owner import hand_over
+from worktrial.sandboxes.protocol import Command, Mount
 from worktrial.sandboxes.select import probe_namespaces
 from worktrial.sandboxes.usage import descendants
 
@@ -106,7 +110,7 @@ async def test_a_command_runs_though_the_cell_that_waited_for_it_was_killed(benc
 async def test_no_cell_is_given_to_two_workspaces_when_one_of_them_is_not_wanted_any_more(
     bench: Bench, layer: Path
 ) -> None:
-    order = {"order": "open", "layers": [str(layer)], "disk_mib": 32, "cell": True}
+    order = open_order((layer,), 32, cell=True)
     await bench.held_ready(layer)
     for _ in range(20):
         bench.sandbox.spawner.order(order).close()
@@ -139,6 +143,88 @@ async def test_where_warm_interpreters_do_all_the_work_no_cells_are_made_ahead(b
         await say(at_work, "true")
         await at_work.close()
     assert (await bench.held_ready(layer))._waiting is not None
+
+
+class TestWhatACommandIsShownBesides:
+    """A cell made ahead is shown what the first commands before it saw, and drops its rights then, for good."""
+
+    @pytest.fixture
+    def place(self) -> Iterator[Path]:
+        """A folder that does not lie where a sandbox has files of its own."""
+        with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="worktrial-test-") as folder:
+            Path(folder).chmod(0o755)
+            yield Path(folder)
+
+    @pytest_asyncio.fixture
+    async def tool(self, bench: Bench, layer: Path, place: Path) -> Path:
+        """A folder that commands in three workspaces were shown, so that it is shown ahead from now on."""
+        tool = make(place / "tool", {"version": "1"})
+        for _ in range(3):
+            workspace = await bench.open(layer)
+            await self.look(workspace, tool)
+            await workspace.close()
+        await bench.held_ready(layer)
+        return tool
+
+    async def look(self, workspace: Any, tool: Path) -> str:
+        command = Command(("cat", str(tool / "version")), 20, mounts=(Mount(tool),))
+        done = await workspace.run(command)
+        return str(done.output.decode())
+
+    async def test_it_is_there(self, bench: Bench, layer: Path, tool: Path) -> None:
+        workspace = await bench.open(layer)
+        ready = workspace._waiting
+        assert workspace._opened.view["mounts"][0]["path"] == str(tool)
+        assert await self.look(workspace, tool) == "1"
+        assert ready is not None
+        assert workspace._waiting is None
+        assert await say(workspace, f"test ! -e {tool}; cat a") == "first"
+
+    async def test_a_command_that_is_to_see_something_else_does_not_see_it(
+        self, bench: Bench, layer: Path, tool: Path
+    ) -> None:
+        other = make(tool.parent / "other", {"version": "2"})
+        workspace = await bench.open(layer)
+        assert await self.look(workspace, other) == "2"
+        done = await (await bench.open(layer)).run(shell(f"test -e {tool}"))
+        assert done.exit_code == 1
+
+    async def test_what_lies_inside_a_workspace_leaves_no_folder_in_the_next(
+        self, bench: Bench, layer: Path, tmp_path: Path
+    ) -> None:
+        tool = make(tmp_path / "tool", {"version": "1"})
+        assert str(tool).startswith("/tmp/")
+        for _ in range(3):
+            workspace = await bench.open(layer)
+            assert await self.look(workspace, tool) == "1"
+            await workspace.close()
+        await bench.held_ready(layer)
+        assert await say(await bench.open(layer), "ls -A /tmp") == ""
+
+    async def test_another_folder_in_its_place_is_what_is_seen(self, bench: Bench, layer: Path, tool: Path) -> None:
+        shutil.rmtree(tool)
+        make(tool, {"version": "2"})
+        assert await self.look(await bench.open(layer), tool) == "2"
+
+    async def test_one_that_is_gone_is_an_error_of_that_command_alone(
+        self, bench: Bench, layer: Path, tool: Path
+    ) -> None:
+        shutil.rmtree(tool)
+        workspace = await bench.open(layer)
+        with pytest.raises(SandboxError, match="could not show"):
+            await self.look(workspace, tool)
+        assert await say(workspace, "cat a") == "first"
+
+    async def test_what_is_held_read_only_is_held_in_the_next_as_well(self, bench: Bench, layer: Path) -> None:
+        command = Command(("sh", "-c", "echo x > a; echo y > deep/b; cat a deep/b"), 20, read_only=("a",))
+        for _ in range(3):
+            workspace = await bench.open(layer)
+            await workspace.run(command)
+            await workspace.close()
+        await bench.held_ready(layer)
+        workspace = await bench.open(layer)
+        assert workspace._opened.view["read_only"] == ["a"]
+        assert (await workspace.run(command)).output.endswith(b"firsty\n")
 
 
 async def test_what_nobody_has_used_for_long_is_let_go(

@@ -17,7 +17,7 @@ from worktrial.errors import SandboxError
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.held import Holding
 from worktrial.sandboxes.namespaces_ahead import Ahead, Ordered
-from worktrial.sandboxes.namespaces_orders import job_of
+from worktrial.sandboxes.namespaces_orders import job_of, open_order
 from worktrial.sandboxes.namespaces_spawner import Spawner, Waiting, first_answer
 from worktrial.sandboxes.namespaces_warm import Warm
 from worktrial.sandboxes.namespaces_workspace import TIER, Engine, Mounted, Opened
@@ -74,7 +74,8 @@ class Namespaces:
                 waiting.close()
             ordered.handle.close()
             raise
-        opened = Opened(ordered.handle, answer["workspace"], group, waiting, in_group=ordered.group is not None)
+        in_group = ordered.group is not None
+        opened = Opened(ordered.handle, answer["workspace"], group, waiting, in_group=in_group, view=ordered.view)
         return Mounted(self._engine, opened, ordered.kind.limits, ordered.kind.tell)
 
     @property
@@ -86,8 +87,7 @@ class Namespaces:
 def try_once() -> None:
     """Run a command in a sandbox, where no event loop is to be had. Raises `SandboxError` saying what fails."""
     spawner = Spawner(pool=0)
-    order = {"order": "open", "layers": [], "disk_mib": 1, "cell": True}
-    with contextlib.closing(spawner.order(order)) as handle:
+    with contextlib.closing(spawner.order(open_order((), 1, cell=True))) as handle:
         answer, handles = handle.expect("could not mount a workspace")
         waiting = Waiting(answer["pid"], *handles)
         nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

@@ -1,10 +1,10 @@
 """Workspaces that are mounted before anybody asks for them: another of what was asked for last.
 
 The one who grades or validates opens workspace after workspace over the same layers. So after the second of a kind
-some more are ordered when there is a quiet moment, each with its control group and the cell of its first command; the
-answers lie in their sockets until somebody opens one. Nobody has looked at one before, and overlayfs looks at its
-layers no earlier than that, so it shows what a fresh mount would show. What could differ, which folders are the layers,
-is compared.
+some more are ordered when there is a quiet moment, each with its control group and the cell of its first command, which
+is shown what the first commands of the last two saw if that was the same. The answers lie in their sockets until
+somebody opens one. Nobody has looked at one before, and overlayfs looks at its layers no earlier than that, so it shows
+what a fresh mount would show. What could differ, which folders are the layers and the mounts, is compared.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import contextlib
 import os
 import time
 import weakref
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from worktrial.errors import SandboxError
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.groups import Group
 from worktrial.sandboxes.held import Holding, entrances
+from worktrial.sandboxes.namespaces_orders import inside_workspace, open_order
 from worktrial.sandboxes.namespaces_spawner import Answers, Spawner
 
 _QUIET_S = 0.004
@@ -44,22 +46,42 @@ class Kind:
         """Whether it takes no more than a mount: where layers are copied, nothing is done ahead."""
         self.wants_cell = True
         """Whether the last one had use for a cell: where interpreters are kept warm there is none."""
+        self.view: Mapping[str, Any] | None = None
+        """What the first commands of the last two saw besides, if that was the same and lies outside of workspaces."""
+        self._last_view: Mapping[str, Any] | None = None
 
-    def tell(self, needed_cell: bool) -> None:
-        """Learn whether one that is closed now had use for a cell."""
-        self.wants_cell = needed_cell
+    def tell(self, first_view: Mapping[str, Any] | None) -> None:
+        """Learn what the first command in one that is closed now saw besides; None: it had no use for a cell."""
+        self.wants_cell = first_view is not None
+        same = first_view is not None and first_view == self._last_view and not inside_workspace(first_view)
+        self.view = first_view if same else None
+        self._last_view = first_view
+
+    def look(self) -> _Seen | None:
+        """Return which folders and files there are to be shown, and whose; None when one is not there."""
+        mounts = self.view["mounts"] if self.view is not None else ()
+        return _look((*self.layers, *(mount["source"] for mount in mounts)))
 
 
 class Ordered:
     """A workspace that was ordered; its answer may have come or not."""
 
-    def __init__(self, handle: Answers, group: Group | None, kind: Kind, seen: _Seen | None) -> None:
+    def __init__(
+        self,
+        handle: Answers,
+        group: Group | None,
+        kind: Kind,
+        seen: _Seen | None,
+        view: Mapping[str, Any] | None = None,
+    ) -> None:
         self.handle = handle
         self.group = group
         """None: this machine has no groups, or the cell is not in one yet."""
         self.kind = kind
         self.seen = seen
-        """What its layers were; None: one of them was not there."""
+        """What was to be shown; None: not all of it was there."""
+        self.view = view
+        """What its cell sees besides the workspace; None: it has not been told."""
 
 
 class Ahead:
@@ -88,33 +110,35 @@ class Ahead:
         return kind
 
     def take(self, kind: Kind) -> Ordered | None:
-        """Return a workspace that was ordered ahead, if there is one and its layers are what they were."""
+        """Return a workspace that was ordered ahead, if there is one and what it shows is what it was."""
         seen = None
         for ordered in [ordered for ordered in self._ready if ordered.kind is kind]:
             self._ready.remove(ordered)
-            seen = seen or _look(kind.layers)
-            if seen is not None and seen == ordered.seen:
+            seen = seen or kind.look()
+            if seen is not None and seen == ordered.seen and ordered.view == kind.view:
                 return ordered
             _close(ordered)
         return None
 
     def order(self, kind: Kind) -> Ordered:
         """Order a workspace for one who waits for it: its group is made while the spawner is at it."""
-        return Ordered(self._spawner.order(_order(kind)), None, kind, None)
+        order = open_order(kind.layers, kind.limits.disk_mib, cell=kind.wants_cell)
+        return Ordered(self._spawner.order(order), None, kind, None)
 
     def _order_ahead(self, kind: Kind) -> None:
-        seen = _look(kind.layers)
+        seen, view = kind.look(), kind.view
         if seen is None:
             return
         group = self._holding.group(kind.limits)
         try:
             with entrances(group) as handles:
-                handle = self._spawner.order(_order(kind), handles)
+                order = open_order(kind.layers, kind.limits.disk_mib, cell=kind.wants_cell, ahead=True, view=view)
+                handle = self._spawner.order(order, handles)
         except BaseException:
             if group is not None:
                 group.remove_later()
             raise
-        self._ready.append(Ordered(handle, group, kind, seen))
+        self._ready.append(Ordered(handle, group, kind, seen, view))
 
     def touch(self) -> None:
         """Say that something was asked for or given back: what is lacking is ordered after that."""
@@ -150,15 +174,6 @@ class Ahead:
             self._set_timer(_IDLE_S)
 
 
-def _order(kind: Kind) -> dict[str, Any]:
-    return {
-        "order": "open",
-        "layers": [str(layer) for layer in kind.layers],
-        "disk_mib": kind.limits.disk_mib,
-        "cell": kind.wants_cell,
-    }
-
-
 def _tick(ahead: weakref.ref[Ahead]) -> None:
     """Let a timer not be what keeps a backend alive."""
     if (found := ahead()) is not None:
@@ -176,10 +191,9 @@ def _close_all(ready: list[Ordered]) -> None:
         _close(ready.pop())
 
 
-def _look(layers: tuple[Path, ...]) -> _Seen | None:
-    """Return which folders the layers are, and whose; None when one is not there."""
+def _look(paths: Iterable[Path | str]) -> _Seen | None:
     try:
-        found = [os.stat(layer) for layer in layers]  # noqa: PTH116 - on the way of every sandbox
+        found = [os.stat(path) for path in paths]  # noqa: PTH116 - on the way of every sandbox
     except OSError:
         return None
     return tuple((each.st_dev, each.st_ino, each.st_mode, each.st_uid, each.st_ctime_ns) for each in found)

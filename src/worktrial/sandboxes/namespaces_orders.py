@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from worktrial.errors import SandboxError
 from worktrial.formats.run import TrialLimits
-from worktrial.sandboxes.inside import messages
-from worktrial.sandboxes.inside.root import HOME
+from worktrial.sandboxes.inside import messages, root
 from worktrial.sandboxes.namespaces_warm import SOURCE
 from worktrial.sandboxes.owner import hand_over
 from worktrial.sandboxes.process import REPORT_FD, not_started
 from worktrial.sandboxes.protocol import Command, Mount
 
 _REPORT_AT = 3
+_OF_WORKSPACE = tuple(f"{path}/" for path in (root.WORKSPACE, root.TMP, root.HOME))
 
 
 def job_of(command: Command, limits: TrialLimits, action: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -27,20 +28,35 @@ def job_of(command: Command, limits: TrialLimits, action: Mapping[str, Any] | No
     if command.network and os.path.exists("/etc/resolv.conf"):  # noqa: PTH110
         source = os.path.realpath("/etc/resolv.conf")
         mounts.append({"source": source, "path": "/etc/resolv.conf", "writable": False})
-    env = environment(HOME) | dict(command.env)
+    env = environment(root.HOME) | dict(command.env)
     if command.report:
         env[REPORT_FD] = str(_REPORT_AT)
     return {
         "action": "exec",
         "argv": list(command.argv),
         "env": env,
-        "mounts": mounts,
-        "read_only": list(command.read_only),
+        "view": {"mounts": mounts, "read_only": list(command.read_only)},
         # One more than there may be, so that too many can be seen.
         "limits": {"processes": limits.processes + 1, "open_files": limits.open_files, "cpu_s": limits.cpu_s},
         "groups": 0,
         **(action or {}),
     }
+
+
+def inside_workspace(view: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return those mounts of a view that lie in what belongs to one workspace, and leave a folder there."""
+    return [mount for mount in view["mounts"] if mount["path"].startswith(_OF_WORKSPACE)]
+
+
+def open_order(
+    layers: Sequence[Path], disk_mib: int, *, cell: bool, ahead: bool = False, view: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the order for a workspace, with a `cell` for its first command or without.
+
+    `ahead` says that nobody waits for it, `view` what that command is going to see besides, if that is known already.
+    """
+    named = [str(layer) for layer in layers]
+    return {"order": "open", "layers": named, "disk_mib": disk_mib, "cell": cell, "ahead": ahead, "view": view}
 
 
 def zygote_job(command: Command) -> dict[str, Any]:
@@ -52,7 +68,7 @@ def zygote_job(command: Command) -> dict[str, Any]:
     job["limits"] = {"processes": 1 << 16, "open_files": 1 << 20, "cpu_s": 10_000_000}
     folder = Path(messages.__file__).parent
     shown = {"source": str(folder), "path": f"{SOURCE}/worktrial/sandboxes/inside", "writable": False}
-    job["mounts"].append(shown)
+    job["view"]["mounts"].append(shown)
     return job
 
 
@@ -80,7 +96,10 @@ def check(command: Command) -> None:
 
 
 def hand_over_mounts(mounts: tuple[Mount, ...]) -> None:
-    """Let the sandbox's user write what he is given to write."""
+    """Let the sandbox's user write what he is given to write. Raises `SandboxError` for what is not there."""
     for mount in mounts:
-        if mount.writable or stat.S_ISSOCK(mount.path.stat().st_mode):
-            hand_over(mount.path)
+        try:
+            if mount.writable or stat.S_ISSOCK(mount.path.stat().st_mode):
+                hand_over(mount.path)
+        except FileNotFoundError as error:
+            raise SandboxError("could not show a command what it is to see", cause=str(error)) from error

@@ -161,17 +161,13 @@ class Waiting:
 
     def begin(self, job: dict[str, Any], handles: Sequence[int]) -> Cell | None:
         """Give it its job and return it at work; None when it is dead, and `handles` are still to be used."""
-        ours, theirs = messages.pair()
         try:
-            with theirs:
-                messages.send(self._orders, job, (theirs.fileno(), *handles))
+            messages.send(self._orders, job, handles)
         except OSError:
-            ours.close()
             self.close()
             return None
-        self._orders.close()
         pidfd, self.pidfd = self.pidfd, -1
-        return Cell(Answers(ours), self.pid, pidfd)
+        return Cell(Answers(self._orders), self.pid, pidfd)
 
     def close(self) -> None:
         """Let go of it, if that has not been done."""

@@ -15,7 +15,14 @@ from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.groups import Group
 from worktrial.sandboxes.held import Holding, entrances
 from worktrial.sandboxes.inside import messages, root
-from worktrial.sandboxes.namespaces_orders import check, hand_over_mounts, job_of, zygote_job
+from worktrial.sandboxes.namespaces_orders import (
+    check,
+    hand_over_mounts,
+    inside_workspace,
+    job_of,
+    open_order,
+    zygote_job,
+)
 from worktrial.sandboxes.namespaces_spawner import Answers, Cell, Spawner, Waiting, first_answer
 from worktrial.sandboxes.namespaces_warm import Call, Warm, call_of, host_pid
 from worktrial.sandboxes.process import Bounds, Live, watch
@@ -30,7 +37,6 @@ ROOT = Path(root.WORKSPACE)
 TIER = "namespaces"
 
 _FILE_TIMEOUT_S = 60.0
-_WRITABLE = tuple(f"{path}/" for path in (root.WORKSPACE, root.TMP, root.HOME))
 _KILLED = "its sandbox was killed"
 
 
@@ -55,6 +61,8 @@ class Opened:
     """The cell of its first command; None: it is to be asked for."""
     in_group: bool = False
     """Whether that is in the group already."""
+    view: Mapping[str, Any] | None = None
+    """What it has been shown besides the workspace, once and for all; None: it waits to be told."""
 
 
 class Mounted:
@@ -64,16 +72,20 @@ class Mounted:
     tier = TIER
 
     def __init__(
-        self, engine: Engine, opened: Opened, limits: TrialLimits, used: Callable[[bool], None] = lambda _: None
+        self,
+        engine: Engine,
+        opened: Opened,
+        limits: TrialLimits,
+        used: Callable[[Mapping[str, Any] | None], None] = lambda _: None,
     ) -> None:
-        """`used` is told in the end whether there was any use for a cell."""
+        """`used` is told in the end what the first command in a cell saw besides; None: there was no use for a cell."""
         self._engine = engine
         self._spawner = engine.spawner
         self._opened = opened
         self._limits = limits
         self._used = used
         self._waiting = opened.waiting
-        self._needed_cell = False
+        self._first_view: Mapping[str, Any] | None = None
         self._running: set[Cell] = set()
         self._live: list[Live] = []
         self._held = engine.holding.hold(opened.group, limits, self._processes)
@@ -126,13 +138,14 @@ class Mounted:
     async def _begin(self, command: Command, job: dict[str, Any], streams: Sequence[int]) -> Cell:
         """Have a cell begin with a job: that which waits for the first one, or else a new one."""
         what = f"could not start {command.argv[0]}"
-        self._needed_cell = True
-        if self._waiting is not None and not command.network:
+        view = job["view"]
+        self._first_view = self._first_view or view
+        if self._waiting is not None and not command.network and self._opened.view in (None, view):
             waiting, self._waiting = self._waiting, None
             trees: list[int] = []
             try:
-                if job["mounts"]:
-                    _, trees = await self._ask(what, order="trees", mounts=job["mounts"])
+                if view["mounts"] and self._opened.view is None:
+                    _, trees = await self._ask(what, order="trees", mounts=view["mounts"])
                 cell = self._give(waiting, job, (*trees, *streams), in_group=self._opened.in_group)
             except BaseException:
                 waiting.close()
@@ -141,7 +154,7 @@ class Mounted:
                 messages.close_all(trees)
             if cell is not None:
                 return cell
-        order = {"network": command.network, "masked": True, "mounts": job["mounts"]}
+        order = {"network": command.network, "masked": True, "mounts": view["mounts"]}
         said, (pidfd, orders, *trees) = await self._ask(what, order="cell", workspace=self._opened.number, **order)
         try:
             cell = self._give(Waiting(said["pid"], pidfd, orders), job, (*trees, *streams))
@@ -171,11 +184,16 @@ class Mounted:
         trees: list[int] = []
         try:
             # What lies where the workspace goes is hidden by it, and has to be shown anew.
-            hidden = [mount for mount in job["mounts"] if mount["path"].startswith(_WRITABLE)]
+            hidden = inside_workspace(job["view"])
             what = f"could not start {command.argv[0]}"
             _, trees = await self._ask(what, order="trees", workspace=self._opened.number, mounts=hidden)
             with entrances(self._opened.group) as groups:
-                job = {**job, "mounts": hidden, "script": list(call.script), "groups": len(groups)}
+                job = {
+                    **job,
+                    "view": {**job["view"], "mounts": hidden},
+                    "script": list(call.script),
+                    "groups": len(groups),
+                }
                 worker.send({**job, "shm_mib": self._limits.disk_mib}, (*trees, *streams, *groups))
         except BaseException:
             cell.let_go()
@@ -190,12 +208,12 @@ class Mounted:
         It may make namespaces, and see /proc as it is: without that the kernel lets no worker mount one.
         """
         what = f"could not start {command.argv[0]}"
-        handle = self._spawner.order({"order": "open", "layers": [], "disk_mib": 1, "cell": False})
+        handle = self._spawner.order(open_order((), 1, cell=False))
         answer, _ = await first_answer(handle, what)
         job = zygote_job(replace(command, argv=call.zygote(), report=False, read_only=()))
         handles = [os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)]
         try:
-            order = {"order": "cell", "network": False, "masked": False, "mounts": job["mounts"]}
+            order = {"order": "cell", "network": False, "masked": False, "mounts": job["view"]["mounts"]}
             said, (pidfd, orders, *trees) = await self._ask(what, workspace=answer["workspace"], **order)
             handles += trees
             waiting = Waiting(said["pid"], pidfd, orders)
@@ -343,7 +361,7 @@ class Mounted:
 
     async def close(self) -> None:
         """Kill what still runs and drop all that was written; that is freed when nobody waits for it."""
-        self._used(self._needed_cell)
+        self._used(self._first_view)
         if self._waiting is not None:
             self._waiting.close()
             self._waiting = None

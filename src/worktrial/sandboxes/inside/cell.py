@@ -1,10 +1,10 @@
 """A cell: one command in namespaces of its own, and the process that watches over it there.
 
 The first process of a cell sets up what the command sees. Then it drops all it has: it enters a user namespace below
-the engine's, where it has no rights over the cell's mounts and no capability at all, and goes under the filter on system
-calls. So the command, which it starts as its child, has nothing to take from it, and cannot kill it either: signals do
-not reach the first process of a pid namespace from inside. It waits for the command, kills what that leaves behind, and
-only then says how it ended. Standard library only, Python 3.8 or newer.
+the engine's, where it has no rights over the cell's mounts and no capability at all, and goes under the filter on
+system calls. So the command, which it starts as its child, has nothing to take from it, and cannot kill it either:
+signals do not reach the first process of a pid namespace from inside. It waits for the command, kills what that leaves
+behind, and only then says how it ended. Standard library only, Python 3.8 or newer.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ NAMESPACES = kernel.NEWPID | kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kern
 def be_cell(orders: socket.socket, owner: int, *, network: bool, masked: bool, ahead: bool) -> None:
     """Live as the first process of a cell: get ready, take a workspace, then a job, see it through. Never returns.
 
+    All that comes over `orders`, and the answer goes there.
     `owner` is the user of the engine's namespace whose files a sandbox may write. A cell that is not `masked` sees
     /proc as it is and may make namespaces: it is for an interpreter that is kept warm. `ahead` says that nobody waits
     for it yet.
@@ -52,24 +53,24 @@ def be_cell(orders: socket.socket, owner: int, *, network: bool, masked: bool, a
         socket.sethostname("sandbox")
         if not network:
             kernel.loopback_up()
+        woken = watch_children()
         if ahead:
             messages.rehearse(orders)
-        failed = _settle(*_next(orders))
+        order, handles = _next(orders)
+        failed = _settle(order, handles, lambda view, handles: _close_view(view, handles, owner, masked))
+        if order["ahead"]:
+            _rehearse(orders)
         job, handles = _next(orders)
-        with messages.connection(handles.pop(0)) as status:
-            try:
-                if failed is not None:
-                    raise failed
-                handles = furnish(job, handles)
-                root.seal()
-                join_groups(0, [handles.pop() for _ in range(job["groups"])])
-                confine(owner)
-                if masked:
-                    seccomp.install()
-            except OSError as error:
-                messages.send(status, {"error": str(error)})
-                os._exit(1)
-            _obey(job, handles, status)
+        try:
+            if failed is not None:
+                raise failed
+            join_groups(0, [handles.pop() for _ in range(job["groups"])])
+            if order["view"] is None:
+                handles = _close_view(job["view"], handles, owner, masked)
+        except OSError as error:
+            messages.send(orders, {"error": str(error)})
+            os._exit(1)
+        _obey(job, handles, orders, woken)
     finally:
         os._exit(1)
 
@@ -82,13 +83,19 @@ def _next(orders: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return received
 
 
-def _settle(order: dict[str, Any], handles: list[int]) -> OSError | None:
-    """Take a workspace, and enter its control groups; return why that could not be done.
+def _settle(
+    order: dict[str, Any], handles: list[int], close_view: Callable[[dict[str, Any], list[int]], list[int]]
+) -> OSError | None:
+    """Take a workspace, enter its control groups, and do with the view that is told; return why that cannot be done.
 
-    This comes before the job, so that there is less to do when somebody waits for it.
+    This comes before the job, so that there is less to do when somebody waits for it. What the job is going to see is
+    told where that is known already.
     """
     try:
-        join_groups(0, attach_workspace(order, handles))
+        handles = attach_workspace(order, handles)
+        join_groups(0, [handles.pop() for _ in range(order["groups"])])
+        if order["view"] is not None:
+            close_view(order["view"], handles)
     except OSError as error:
         return error
     return None
@@ -103,13 +110,31 @@ def attach_workspace(order: dict[str, Any], handles: list[int]) -> list[int]:
     return handles
 
 
-def furnish(order: dict[str, Any], handles: list[int]) -> list[int]:
+def furnish(view: dict[str, Any], handles: list[int]) -> list[int]:
     """Attach what else a job is to see, and return the handles that are left for the command."""
-    for mount in order["mounts"]:
+    for mount in view["mounts"]:
         root.attach_mount(handles[0], mount["path"], mount["writable"])
         os.close(handles.pop(0))
-    root.hold_read_only(order["read_only"])
+    root.hold_read_only(view["read_only"])
     return handles
+
+
+def _close_view(view: dict[str, Any], handles: list[int], owner: int, masked: bool) -> list[int]:
+    """Show what else a job is to see, and drop all that this took; return the handles that are left."""
+    handles = furnish(view, handles)
+    root.seal()
+    confine(owner)
+    if masked:
+        seccomp.install()
+    return handles
+
+
+def _rehearse(orders: socket.socket) -> None:
+    """Do once what is going to be done when somebody waits for it: see `messages.rehearse`."""
+    messages.rehearse(orders)
+    with contextlib.suppress(OSError):
+        _spawn(["/"], {}, [])
+    kill_all()  # there is nothing to kill
 
 
 def see_through(child: int, status: socket.socket, woken: int | None = None) -> None:
@@ -152,13 +177,12 @@ def _wait_for(child: int, status: socket.socket, woken: int) -> int | None:
     poll = select.poll()
     poll.register(woken, select.POLLIN)
     poll.register(status.fileno(), 0)  # only that it was closed
-    ended = None
     while True:
         while True:
             try:
                 pid, how = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return ended
+                return None
             if pid == 0:
                 break
             if pid == child:
@@ -214,13 +238,13 @@ def join_groups(pid: int, handles: Sequence[int]) -> None:
         os.close(handle)
 
 
-def _obey(job: dict[str, Any], handles: list[int], status: socket.socket) -> None:
+def _obey(job: dict[str, Any], handles: list[int], status: socket.socket, woken: int) -> None:
     """Do what a job says on the streams that `handles` are, and say how it ended. Never returns."""
     set_limits(job["limits"], keepers=1)
     try:
         os.chdir(root.WORKSPACE)
         if job["action"] == "exec":
-            _execute(job, handles, status)
+            _execute(job, handles, status, woken)
         elif job["action"] == "read":
             _read(job, handles[1])
         else:
@@ -240,9 +264,8 @@ def place_handles(handles: list[int], told: socket.socket) -> socket.socket:
     return messages.connection(kept)
 
 
-def _execute(job: dict[str, Any], handles: list[int], status: socket.socket) -> None:
+def _execute(job: dict[str, Any], handles: list[int], status: socket.socket, woken: int) -> None:
     """Start a program on its streams and see it through. Never returns, but raises `OSError` if it cannot be tried."""
-    woken = watch_children()
     try:
         try:
             child = _spawn(job["argv"], job["env"], handles)
@@ -293,7 +316,7 @@ def execute_trusted(
     try:
         with contextlib.suppress(OSError):
             os.chdir(order["cwd"])
-        _execute(order, handles, status)
+        _execute(order, handles, status, watch_children())
     except OSError as error:
         _tell(status, {"status": 1 << 8, "failed": error.errno, "cause": error.strerror})
 

@@ -124,7 +124,7 @@ class Spawner:
     def _open(self, order: dict[str, Any], handles: list[int], answers: socket.socket) -> None:
         """Mount a workspace and answer with it, and with the cell of its first command if that is asked for."""
         # Before the mount: where none is held ready, one gets ready on another processor meanwhile.
-        unused = ready = self._next_cell() if order["cell"] else None
+        unused = ready = self._next_cell(ahead=order["ahead"]) if order["cell"] else None
         try:
             made = self._workspaces.mount(order["layers"], order["disk_mib"], answers)
             filled = made.overlaid or not made.layers
@@ -135,7 +135,7 @@ class Spawner:
             else:
                 unused = None  # once it has a workspace nobody else may have it, whatever happens
                 with contextlib.closing(ready):
-                    self._settle(ready, made, handles)
+                    self._settle(ready, made, handles, order["view"], ahead=order["ahead"])
                     said = {"workspace": made.number, "at_once": True, "pid": ready.pid}
                     messages.send(answers, said, (ready.pidfd, ready.orders.fileno()))
         finally:
@@ -181,8 +181,8 @@ class Spawner:
 
     # -- cells --
 
-    def _next_cell(self) -> _Cell:
-        return self._cells.pop(0) if self._cells else self._make_cell()
+    def _next_cell(self, *, ahead: bool = False) -> _Cell:
+        return self._cells.pop(0) if self._cells else self._make_cell(ahead=ahead)
 
     def _make_cell(self, *, network: bool = False, masked: bool = True, ahead: bool = False) -> _Cell:
         orders, theirs = messages.pair()
@@ -197,12 +197,26 @@ class Spawner:
         theirs.close()
         return _Cell(pid, orders)
 
-    def _settle(self, ready: _Cell, known: Workspace, groups: list[int]) -> None:
-        """Give a cell its workspace. Where it is gone, who is handed its socket will see that."""
+    def _settle(
+        self,
+        ready: _Cell,
+        known: Workspace,
+        groups: list[int],
+        view: dict[str, Any] | None = None,
+        *,
+        ahead: bool = False,
+    ) -> None:
+        """Give a cell its workspace, and what it is to see besides if that is known already.
+
+        Where it is gone, who is handed its socket will see that.
+        """
         trees = self._workspaces.trees(known)
         try:
+            if view is not None:
+                trees += self._open_mounts(view["mounts"])
+            order = {"shm_mib": known.disk_mib, "groups": len(groups), "view": view, "ahead": ahead}
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                messages.send(ready.orders, {"shm_mib": known.disk_mib}, [*trees, *groups])
+                messages.send(ready.orders, order, [*trees, *groups])
         finally:
             messages.close_all(trees)
 

@@ -127,7 +127,7 @@ def _be_first(answers: socket.socket) -> dict[str, Any] | None:
         if received is None:
             os._exit(0)
         order, handles = received
-        handles = cell.furnish(order, cell.attach_workspace(order, handles))
+        handles = cell.furnish(order["view"], cell.attach_workspace(order, handles))
         cell.join_groups(child, [handles.pop() for _ in range(order["groups"])])
         kernel.keep_capabilities(kernel.CAP_KILL)
         messages.send(tell, order, handles)
