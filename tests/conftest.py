@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -25,3 +26,9 @@ settings.load_profile("worktrial")
 
 # Here, and not beside it: the attacks import it too, and what is imported already cannot be rewritten.
 pytest.register_assert_rewrite("tests.sandboxes.contract")
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection go through thousands of collected tests again: a library calls for one each time."""
+    gc.collect()
+    gc.freeze()
