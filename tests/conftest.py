@@ -10,10 +10,12 @@ from hypothesis import settings
 from tests.e2e.fixtures import (  # noqa: F401
     _cache_of_the_session,
     _validated,
+    isolation,
     library_repo,
     new_repository,
     session_cache,
     shell,
+    strongest,
     suite,
 )
 
