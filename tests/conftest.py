@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import settings
 from tests.e2e.fixtures import (  # noqa: F401
     _cache_of_the_session,
     _validated,
+    isolation,
     library_repo,
     new_repository,
     session_cache,
     shell,
+    strongest,
     suite,
 )
 
@@ -25,3 +28,9 @@ settings.load_profile("worktrial")
 
 # Here, and not beside it: the attacks import it too, and what is imported already cannot be rewritten.
 pytest.register_assert_rewrite("tests.sandboxes.contract")
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection go through thousands of collected tests again: a library calls for one each time."""
+    gc.collect()
+    gc.freeze()

@@ -11,9 +11,7 @@ import pytest_asyncio
 from tests.agents.bench import Bench, Serve
 from tests.tools.model_server import ModelServer, Script, Turn
 
-from worktrial.errors import SandboxError
 from worktrial.sandboxes.protocol import Sandbox
-from worktrial.sandboxes.select import choose
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,12 +22,9 @@ def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture
-def sandbox(_private_cache: None) -> Sandbox:
+def sandbox(strongest: Sandbox) -> Sandbox:
     """Return the strongest isolation this machine has."""
-    try:
-        return choose("auto")
-    except SandboxError:
-        return choose("none")
+    return strongest
 
 
 @pytest_asyncio.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.tools.model_server import Turn, Usage
 from worktrial.agents.command import CommandAgent, command_config
 from worktrial.errors import UsageError
 from worktrial.formats.run import AgentConfig, TrialLimits
-from worktrial.sandboxes.select import choose
+from worktrial.sandboxes.protocol import Sandbox
 
 
 def _agent(script: str, *, env: dict[str, str] | None = None, mounts: tuple[str, ...] = ()) -> CommandAgent:
@@ -224,7 +225,11 @@ print(json.load(urllib.request.urlopen(request))["choices"][0]["message"]["conte
 
 @pytest.mark.parametrize("tier", ["namespaces", "landlock"])
 async def test_a_program_with_a_model_reaches_it_by_the_gateway_and_is_metered(
-    tmp_path: Path, tier: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tier: str,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    isolation: Callable[[str], Sandbox],
 ) -> None:
     """It gets an address and a key that is none; the real key stays outside."""
     server = await serve(Turn("forty-two", usage=Usage(100, 7)), key="the-real-key-of-this-test")
@@ -239,7 +244,7 @@ async def test_a_program_with_a_model_reaches_it_by_the_gateway_and_is_metered(
         input_usd_per_mtok=1000.0,
         output_usd_per_mtok=1000.0,
     )
-    own = Bench(choose(tier), tmp_path)
+    own = Bench(isolation(tier), tmp_path)
     attempt = await own.attempt("How many?")
     outcome = await CommandAgent(config).attempt(attempt)
     assert (outcome.ended, outcome.cause) == ("completed", ""), outcome.detail

@@ -24,7 +24,7 @@ ROWS = st.lists(
         st.integers(0, 5),  # task
         st.sampled_from([SOLVED, NOT_SOLVED, INFRASTRUCTURE]),
         st.integers(1, 3),  # attempts
-        st.floats(0, 5),
+        st.floats(0, 5, allow_subnormal=False),  # US dollars
         st.integers(0, 2),  # unpriced
     ),
     min_size=1,

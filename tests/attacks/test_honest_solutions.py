@@ -6,7 +6,6 @@ import pytest
 from tests.attacks.grading import SOLUTION, Files, Target
 
 from worktrial.sandboxes.protocol import Sandbox
-from worktrial.sandboxes.select import choose
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("attacks")]
 
@@ -118,8 +117,8 @@ UNISOLATED = ("landed", "forks-threads-looks-around", "settings-of-the-process")
 
 
 @pytest.mark.parametrize("name", HONEST)
-async def test_an_honest_solution_is_solved(target: Target, tier: Sandbox, name: str) -> None:
-    if tier.tier == "none" and name not in UNISOLATED and choose("auto").tier != "none":
+async def test_an_honest_solution_is_solved(target: Target, tier: Sandbox, strongest: Sandbox, name: str) -> None:
+    if tier.tier == "none" and name not in UNISOLATED and strongest.tier != "none":
         pytest.skip("the runner is the same in every tier")
     verdict = await target.grade(tier, HONEST[name])
     if name == "package":  # the doctest of a file that is gone is not the agent's to keep

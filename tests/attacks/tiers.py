@@ -22,7 +22,7 @@ from tests.sandboxes.daemons import own_dockerd, own_podman_storage
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.inside.landlock import abi
 from worktrial.sandboxes.protocol import Command, Finished, Mount, Sandbox, Workspace
-from worktrial.sandboxes.select import BACKENDS, choose, probe
+from worktrial.sandboxes.select import BACKENDS, probe
 from worktrial.sandboxes.unconfined import Unconfined
 
 LIMITS = TrialLimits(memory_mib=256, disk_mib=32, output_mib=1, processes=40, cpu_s=60)
@@ -114,12 +114,12 @@ def _marked(tier: str) -> ParameterSet:
 
 
 @pytest.fixture(params=[_marked(backend.tier) for backend in BACKENDS])
-def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    """Return each tier that works here."""
+def sandbox(request: pytest.FixtureRequest, isolation: Callable[..., Sandbox]) -> Sandbox:
+    """Return each tier that works here, one for all attacks: so what an attack leaves is there for the next."""
     tier: str = request.param
     if tier in _CONTAINERS:
         request.getfixturevalue(_CONTAINERS[tier])
-    return choose(tier, _runtime(tier))
+    return isolation(tier, _runtime(tier))
 
 
 @pytest_asyncio.fixture

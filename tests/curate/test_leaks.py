@@ -31,7 +31,7 @@ from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment
 from worktrial.sandboxes.layers import TreeLayer
 from worktrial.sandboxes.layers import repository_layer as real_layer
-from worktrial.sandboxes.select import choose
+from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.git import Git, objects_dir, scratch_repository
 
 BEFORE = '''"""Prices of a shop, and what is taken off them for good customers."""
@@ -73,6 +73,7 @@ class Place:
     environment: BuiltEnvironment
     repo: Repository
     plant_in_git: list[Callable[[Path], None]]
+    sandbox: Sandbox
 
     @property
     def work_tree(self) -> Path:
@@ -83,11 +84,11 @@ class Place:
         return next(self.environment.folder.glob("venv/lib/python3*/site-packages"))
 
     async def prove(self) -> LeakProof:
-        return await prove_no_leaks(self.git, choose("auto"), load("python"), self.environment, self.secret)
+        return await prove_no_leaks(self.git, self.sandbox, load("python"), self.environment, self.secret)
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strongest: Sandbox) -> Place:
     repo = Repository(tmp_path / "repo")
     repo.commit("Start", {"shop/__init__.py": "", "shop/price.py": BEFORE, "README.md": "A shop.\n"})
     repo.commit("Tests", {"tests/test_price.py": TEST})
@@ -115,7 +116,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         return copy
 
     monkeypatch.setattr(leaks, "repository_layer", planted)
-    return Place(git, Secret(*trees), BuiltEnvironment("key", folder, folder / "additions"), repo, plants)
+    return Place(git, Secret(*trees), BuiltEnvironment("key", folder, folder / "additions"), repo, plants, strongest)
 
 
 async def test_a_clean_workspace_has_no_finding_and_says_what_was_read(place: Place) -> None:

@@ -1,13 +1,18 @@
-"""One cache for the whole session, a shell with it, and a validated suite to copy."""
+"""One cache and one isolation of each kind for the whole session, a shell, and a validated suite to copy."""
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e.workshop import Repository, Shell, library
+
+from worktrial.errors import SandboxError
+from worktrial.sandboxes.protocol import Sandbox
+from worktrial.sandboxes.select import choose
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +27,26 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _cache_of_the_session(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKTRIAL_CACHE", str(session_cache))
+
+
+@pytest.fixture(scope="session")
+def isolation(session_cache: Path) -> Iterator[Callable[[str], Sandbox]]:
+    """Return what chooses an isolation by name, made once and shared, warm interpreters and all, as by a run's trials.
+
+    Call it from a test or a fixture of one, where the cache of the session is set.
+    """
+    made = functools.cache(choose)
+    yield made
+    made.cache_clear()
+
+
+@pytest.fixture
+def strongest(isolation: Callable[[str], Sandbox], _cache_of_the_session: None) -> Sandbox:
+    """Return the strongest isolation this machine has."""
+    try:
+        return isolation("auto")
+    except SandboxError:
+        return isolation("none")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,6 @@ from tests.sandboxes.contract import LIMITS, make, shell
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.layers import EPOCH, TreeLayer, change_tree, read_tree, repository_layer, tree_layer
 from worktrial.sandboxes.protocol import Sandbox, Workspace
-from worktrial.sandboxes.select import choose
 from worktrial.store.git import Git, objects_dir, open_repository, scratch_repository
 
 FILES: dict[str, str | bytes | Link | None] = {
@@ -60,9 +59,9 @@ def layer(repository: Repository, git: Git) -> TreeLayer:
 
 
 @pytest.fixture(params=["namespaces", "landlock", "none"])
-def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+def sandbox(request: pytest.FixtureRequest, isolation: Callable[[str], Sandbox]) -> Sandbox:
     try:
-        return choose(request.param)
+        return isolation(request.param)
     except SandboxError as error:
         pytest.skip(f"no {request.param} here: {error.cause}")
 

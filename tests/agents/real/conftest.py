@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.e2e.fixtures import (  # noqa: F401
     _cache_of_the_session,
     _validated,
+    isolation,
     library_repo,
     shell,
+    strongest,
     suite,
 )
 
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.protocol import Sandbox
-from worktrial.sandboxes.select import choose
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +34,9 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sandbox(_cache_of_the_session: None) -> Sandbox:  # noqa: F811
+def sandbox(_cache_of_the_session: None, isolation: Callable[[str], Sandbox]) -> Sandbox:  # noqa: F811
     """Return the isolation by namespaces: what is shown here is that nothing else of the network is needed."""
     try:
-        return choose("namespaces")
+        return isolation("namespaces")
     except SandboxError as error:
         pytest.skip(f"no namespaces here: {error}")

@@ -21,11 +21,10 @@ from tests.tools.model_server import Fault, ModelServer, Script, ToolUse, Turn, 
 
 from worktrial.agents.protocol import Attempt, Outcome
 from worktrial.agents.real.attempt import Real, unpacked
-from worktrial.errors import AgentError, SandboxError, UsageError
+from worktrial.errors import AgentError, UsageError
 from worktrial.formats.run import AgentConfig, McpServer, TrialLimits
 from worktrial.run.link import GatewayLink
 from worktrial.sandboxes.protocol import Sandbox
-from worktrial.sandboxes.select import choose
 
 FIX = Turn(
     text="I fix it.",
@@ -35,13 +34,9 @@ FIX = Turn(
 
 
 @pytest_asyncio.fixture
-async def bench(tmp_path: Path, _cache_of_the_session: None) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, strongest: Sandbox) -> AsyncIterator[Bench]:
     """Return a bench over the strongest isolation, or over none: the agent is the same."""
-    try:
-        sandbox: Sandbox = choose("auto")
-    except SandboxError:
-        sandbox = choose("none")
-    made = Bench(sandbox, tmp_path / "bench")
+    made = Bench(strongest, tmp_path / "bench")
     (tmp_path / "bench").mkdir()
     yield made
     for workspace in made.opened:

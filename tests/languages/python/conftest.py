@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from worktrial.errors import SandboxError
 from worktrial.formats.run import TrialLimits
 from worktrial.languages.protocol import BuiltEnvironment, TestPlan, TestReport
 from worktrial.languages.python import environment, interpreters, testing
 from worktrial.sandboxes.protocol import Sandbox
-from worktrial.sandboxes.select import choose
 
 Build = Callable[..., Awaitable[BuiltEnvironment]]
 RunTests = Callable[..., Awaitable[TestReport]]
@@ -37,12 +35,9 @@ def index(_index: str) -> None:
 
 
 @pytest.fixture
-def sandbox() -> Sandbox:
+def sandbox(strongest: Sandbox) -> Sandbox:
     """Return the strongest isolation this machine has."""
-    try:
-        return choose("auto")
-    except SandboxError:
-        return choose("none")
+    return strongest
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:

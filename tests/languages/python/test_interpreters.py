@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,18 @@ def test_every_interpreter_found_runs_and_is_what_it_says() -> None:
         assert found.path.exists()
         assert interpreters.for_version(found.minor) == found
         assert (interpreters.base_prefix(found.path) / "bin").is_dir()
+
+
+def test_shims_are_not_asked_since_their_answers_are_not_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Those of pyenv are scripts that start dozens of programs, each version's anew for every call of a command."""
+    shims, mark = tmp_path / "shims", tmp_path / "mark"
+    shims.mkdir()
+    for name in ("python", "python3", "python3.12"):
+        (shims / name).write_text(f'#!/bin/sh\ntouch {mark}\nexec {sys.executable} "$@"\n')
+        (shims / name).chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([f"{shims}/", str(shims), os.environ["PATH"]]))
+    assert interpreters.installed.__wrapped__() == interpreters.installed()
+    assert not mark.exists()
 
 
 @pytest.mark.parametrize("wanted", ["", ">=3.8", "no specifier at all", ">=3.8,!=3.5.*"])

@@ -118,7 +118,10 @@ def _running() -> Interpreter:
 
 def _listed_by_uv() -> list[Interpreter]:
     argv = [str(uv_path()), "python", "list", "--only-installed", "--output-format", "json"]
-    done = subprocess.run(argv, capture_output=True, check=False)
+    # Shims are scripts, and uv runs each to see what it stands for: a second of CPU for what is not taken below.
+    folders = [folder for folder in os.get_exec_path() if Path(folder).name != "shims"]
+    env = {**os.environ, "PATH": os.pathsep.join(folders)}
+    done = subprocess.run(argv, env=env, capture_output=True, check=False)
     if done.returncode:
         return []
     return [
