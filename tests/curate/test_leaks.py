@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.e2e.workshop import Repository, Shell, lines
+from tests.sandboxes.installations import VERSION, relocated
 
 from worktrial.curate import leaks
 from worktrial.curate.inside import look
@@ -29,6 +30,7 @@ from worktrial.curate.needles import telling
 from worktrial.formats.evidence import LeakProof
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment
+from worktrial.languages.python import interpreters
 from worktrial.sandboxes.layers import TreeLayer
 from worktrial.sandboxes.layers import repository_layer as real_layer
 from worktrial.sandboxes.select import choose
@@ -218,6 +220,45 @@ async def test_packages_that_changed_are_read_again(place: Place) -> None:
     assert (await place.prove()).findings == ()
     (place.packages / "shop.py").write_text(AFTER)
     assert (await place.prove()).findings
+
+
+# -- beside the interpreter --
+
+
+@pytest.fixture
+def own_interpreter(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of an interpreter that the environment is built with, with the solution among its packages."""
+    prefix = tmp_path / "installed"
+    python = relocated(prefix)
+    found = interpreters.Interpreter(sys.version_info[:3], python)
+    monkeypatch.setattr(interpreters, "installed", lambda: (found,))
+    monkeypatch.setattr(leaks, "_packages_beside", lambda mounts: tuple(map(str, mounts)))
+    (place.environment.folder / "venv/bin/python3").unlink()
+    (place.environment.folder / "venv/bin/python3").symlink_to(python)
+    for name in ("site-packages/shop", "ensurepip/_bundled"):
+        (prefix / "lib" / VERSION / name).mkdir(exist_ok=True, parents=True)
+    (prefix / "lib" / VERSION / "site-packages/shop/price.py").write_text(AFTER)
+    (prefix / "lib" / VERSION / "ensurepip/_bundled/pip-99-py3-none-any.whl").write_bytes(wheel(AFTER))
+    return prefix
+
+
+@pytest.mark.usefixtures("own_interpreter")
+async def test_packages_of_the_interpreter_are_out_of_reach_and_so_no_leak(place: Place) -> None:
+    proof = await place.prove()
+    assert proof.findings == ()
+    assert proof.workspace["files"] > 5
+
+
+async def test_packages_of_the_interpreter_are_found_where_nothing_can_hide_them(
+    place: Place, own_interpreter: Path
+) -> None:
+    proof = await prove_no_leaks(place.git, choose("none"), load("python"), place.environment, place.secret)
+    found = {leak.path.split("!")[0] for leak in proof.findings}
+    beside = own_interpreter / "lib" / VERSION
+    assert found == {
+        str(beside / "site-packages/shop/price.py"),
+        str(beside / "ensurepip/_bundled/pip-99-py3-none-any.whl"),
+    }
 
 
 # -- in the repository --

@@ -305,8 +305,9 @@ def beside(question, stems):
     """Yield, of the packages beside the interpreter and of the system, wheels and files named like a changed one."""
     found = []
     for prefix in question["prefixes"]:
-        found += sorted(glob.glob(prefix + "/lib*/python3*/site-packages"))
-        found += sorted(glob.glob(prefix + "/lib/python3*/dist-packages"))
+        for folder in ("site-packages", "dist-packages", "ensurepip/_bundled"):
+            found += sorted(glob.glob(prefix + "/lib*/python3*/" + folder))
+        found += glob.glob(prefix + "/share/python-wheels")
     for root in dict.fromkeys(map(os.path.realpath, found)):
         for path, status in walk([root]):
             name = os.path.basename(path)
