@@ -24,7 +24,7 @@ from tests.e2e.workshop import Repository, Shell, lines
 from tests.sandboxes.installations import VERSION, relocated
 
 from worktrial.curate import leaks
-from worktrial.curate.inside import look
+from worktrial.curate.inside import pieces
 from worktrial.curate.leaks import Secret, prove_no_leaks
 from worktrial.curate.needles import telling
 from worktrial.formats.evidence import LeakProof
@@ -400,16 +400,16 @@ def test_lines_that_anybody_could_have_written_do_not_tell(line: bytes) -> None:
 @given(st.text(min_size=20, max_size=200))
 def test_a_line_is_the_same_piece_however_it_is_indented_or_quoted(text: str) -> None:
     plain = text.encode("utf-8", "replace")
-    found = set(look.lines(plain))
+    found = set(pieces.lines(plain))
     for around in (b"    %s\n", b"+%s\n", b'"%s",\n', b"# %s\r\n"):
-        assert found == set(look.lines(around % plain))
+        assert found == set(pieces.lines(around % plain))
 
 
 @settings(deadline=None)  # one example is milliseconds, but other programs may have the processors just then
 @given(st.binary(max_size=400))
 def test_any_content_can_be_read(data: bytes) -> None:
     taken: list[bytes] = []
-    looker = look.Looker(BOUNDS, lambda piece, _: taken.append(piece))
+    looker = pieces.Looker(BOUNDS, lambda piece, _: taken.append(piece))
     for start in (
         b"",
         b"PK\3\4",
@@ -425,6 +425,6 @@ def test_any_content_can_be_read(data: bytes) -> None:
 
 def test_what_unpacks_to_too_much_is_named_and_not_read(tmp_path: Path) -> None:
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"0" * (4 << 20)))
-    looker = look.Looker(BOUNDS, lambda piece, _: None)
+    looker = pieces.Looker(BOUNDS, lambda piece, _: None)
     looker.file(os.fsencode(tmp_path / "bomb.gz"))
     assert looker.skipped == [[str(tmp_path / "bomb.gz"), "unpacks to too much"]]
