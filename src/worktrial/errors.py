@@ -25,10 +25,14 @@ class WorktrialError(Exception):
         return f"{self.message} ({self.cause})" if self.cause else self.message
 
 
+CALLED_WRONGLY = 4
+"""Exit code of a command that was given what it does not take. The usual 2 is an answer of `gate`."""
+
+
 class UsageError(WorktrialError):
     """The command was called with something that cannot work, whatever the state of the world."""
 
-    exit_code = 2
+    exit_code = CALLED_WRONGLY
 
 
 class RepositoryError(WorktrialError):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tests.attacks.tiers import KNOWN, Opener, attack, let_through, reached, unconfined
 from tests.sandboxes.contract import make
 
+from worktrial.sandboxes import packages
 from worktrial.sandboxes.protocol import Mount, Sandbox
 from worktrial.store.cache import cache_dir
 
@@ -54,6 +57,56 @@ async def test_the_host_s_files_cannot_be_read(sandbox: Sandbox, opened: Opener,
     # A container has folders of its own by these names.
     allowed = {"/root", "/run", "/var/log", "/boot", "/sys/kernel"} if sandbox.tier in ("docker", "podman") else set()
     assert reached(done) <= allowed
+
+
+UNCOVER = """
+for path in sys.argv[1:]:
+    for folder in (path, os.path.dirname(path), os.path.dirname(os.path.dirname(path))):
+        libc.umount2(folder.encode(), 2)
+libc.unshare(0x10020000)
+for path in sys.argv[1:]:
+    for folder in (os.path.dirname(path), os.path.dirname(os.path.dirname(path))):
+        libc.umount2(folder.encode(), 2)
+"""
+
+
+async def test_packages_beside_an_environment_cannot_be_read(opened: Opener, tmp_path: Path) -> None:
+    """One of them may be the task's own next release. All else of an installation, and what is shown in it, can."""
+    tmp_path.chmod(0o755)
+    files = dict.fromkeys(("os.py", "site-packages/shop/price.py", "site-packages/given/it.py"), "x")
+    files["ensurepip/_bundled/pip.whl"] = "x"
+    make(tmp_path / "installed/lib/python3.11", dict(files))
+    prefix = tmp_path / "linked"
+    prefix.symlink_to("installed")
+    (tmp_path / "installed/lib64").symlink_to("lib")
+    shown, hidden, given, bundled = (prefix / "lib/python3.11" / name for name in files)
+    secret = [hidden, bundled, prefix / "lib64/python3.11/site-packages/shop/price.py"]
+    secret += [
+        path for folder in (*packages.of_system(), *packages.below(Path(sys.base_prefix))) for path in some(folder)
+    ]
+    assert len(secret) > 3, "this machine has no packages of its own to try"
+    assert await unconfined(attack(READ, *secret)) == set(map(str, secret))
+    workspace = await opened()
+    mounts = (*packages.installation(prefix), Mount(given))
+    done = await workspace.run(attack(UNCOVER + READ, shown, given, *secret, mounts=mounts))
+    assert reached(done) == {str(shown), str(given)}
+    # What somebody names is shown: a whole folder of packages, or a file of one.
+    named = (hidden.parents[1], secret[-1])
+    done = await workspace.run(attack(READ, *secret, mounts=(*mounts, *map(Mount, named))))
+    assert reached(done) == {str(hidden), str(secret[2]), str(secret[-1])}
+
+
+def some(folder: Path) -> list[Path]:
+    """Return a file below `folder`, if there is one."""
+    return next(([path] for path in sorted(folder.rglob("*.*")) if path.is_file() and not path.is_symlink()), [])
+
+
+async def test_who_builds_an_environment_has_the_tools_of_the_system(opened: Opener) -> None:
+    """Building runs what a repository says, with network, and before there is any task."""
+    files = [path for folder in packages.of_system() for path in some(folder)]
+    assert files, "this machine has no packages of its own to try"
+    command = replace(attack(READ, *files), network=True)
+    assert reached(await (await opened()).run(command)) == set(map(str, files))
 
 
 async def test_environment_and_keys_of_the_host_s_processes_cannot_be_read(opened: Opener) -> None:

@@ -27,7 +27,7 @@ def test_all_agents_are_listed_with_what_they_need(shell: Shell, tmp_path: Path)
 
 
 def test_an_agent_that_is_not_there_is_a_usage_error(shell: Shell) -> None:
-    assert shell("agents", "install", "no_such_agent").is_clean_error("no_such_agent", "claude_code", code=2)
+    assert shell("agents", "install", "no_such_agent").is_clean_error("no_such_agent", "claude_code", code=4)
 
 
 def test_a_version_that_cannot_be_one_is_refused(shell: Shell) -> None:
@@ -48,4 +48,4 @@ def test_a_run_with_an_agent_that_is_not_installed_says_so_before_it_begins(
     assert ended.is_clean_error("Codex CLI", "is not installed", "worktrial agents install codex")
     assert not (shell.folder / "run").exists()
     ended = shell("run", suite, "--agent", "codex", "--out", "run", env=fresh)
-    assert ended.is_clean_error("has no model", "codex:MODEL", code=2)
+    assert ended.is_clean_error("has no model", "codex:MODEL", code=4)

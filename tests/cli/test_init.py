@@ -51,7 +51,7 @@ def test_a_key_that_is_there_gives_an_agent_and_is_not_written_down(shell: Shell
 
 def test_a_file_that_is_there_is_left_alone_unless_told(shell: Shell, library_repo: Repository) -> None:
     (shell.folder / "worktrial.toml").write_text("[agents.mine]\nkind = 'nop'\n")
-    assert shell("init", library_repo.path).is_clean_error("is there already", "--force", code=2)
+    assert shell("init", library_repo.path).is_clean_error("is there already", "--force", code=4)
     assert "mine" in (shell.folder / "worktrial.toml").read_text()
     assert shell("init", library_repo.path, "--force").code == 0
     assert "mine" not in (shell.folder / "worktrial.toml").read_text()
@@ -72,7 +72,7 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_default(s
 
 
 def test_with_no_agent_anywhere_it_says_how_to_get_one(suite: Path, shell: Shell) -> None:
-    assert shell("run", suite, "--out", "run").is_clean_error("no agent was named", "worktrial init", code=2)
+    assert shell("run", suite, "--out", "run").is_clean_error("no agent was named", "worktrial init", code=4)
 
 
 @pytest.mark.parametrize(

@@ -106,16 +106,22 @@ def test_help_lists_every_command_and_imports_none(shell: Shell) -> None:
 
 def test_called_with_nothing_it_says_how_it_is_called(shell: Shell) -> None:
     ended = shell()
-    assert ended.code == 2
+    assert ended.code == 4
     assert "Usage: worktrial" in ended.out + ended.err
     assert "error:" not in ended.err
 
 
 def test_a_mistyped_command_or_option_gets_a_suggestion(shell: Shell) -> None:
-    assert shell("validat").is_clean_error("validat", "did you mean 'validate'?", code=2)
-    assert shell("run", "x", "--trial", "3").is_clean_error("--trial", code=2)
-    assert shell("run", "x", "--agent", "nop").is_clean_error("--out", "hint: see worktrial run --help", code=2)
-    assert shell("validate", "x", "--runs", "0").is_clean_error("--runs", code=2)
+    assert shell("validat").is_clean_error("validat", "did you mean 'validate'?", code=4)
+    assert shell("run", "x", "--trial", "3").is_clean_error("--trial", code=4)
+    assert shell("run", "x", "--agent", "nop").is_clean_error("--out", "hint: see worktrial run --help", code=4)
+    assert shell("validate", "x", "--runs", "0").is_clean_error("--runs", code=4)
+
+
+@pytest.mark.parametrize("args", ["gaet a --baseline b", "--nope gate a", "gate --misspelt", "gate a", "export a"])
+def test_a_call_that_is_wrong_is_never_a_verdict(shell: Shell, args: str) -> None:
+    """Exit code 2 is the gate's *inconclusive*, which a pipeline may let pass; so a slip may not have it, anywhere."""
+    assert shell(*args.split()).code == 4
 
 
 # -- what is not there --
@@ -144,7 +150,7 @@ def test_what_is_no_run_is_said_to_be_none(shell: Shell, what: str) -> None:
 
 
 def test_an_unknown_sandbox_is_refused(suite: Path, shell: Shell) -> None:
-    assert shell("validate", suite, "--sandbox", "jail").is_clean_error("jail", "namespaces", code=2)
+    assert shell("validate", suite, "--sandbox", "jail").is_clean_error("jail", "namespaces", code=4)
 
 
 FORBIDDING = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'

@@ -63,6 +63,6 @@ def test_a_torn_run_file_is_named(run: RunDir, tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_else_is_refused(run: RunDir, tmp_path: Path) -> None:
     done = worktrial(run.path, "--out", run.path)
-    assert done.returncode == 2
+    assert done.returncode == 4
     assert "won't write over" in done.stderr
     assert (run.path / "run.toml").is_file()

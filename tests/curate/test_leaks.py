@@ -21,14 +21,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.e2e.workshop import Repository, Shell, lines
+from tests.sandboxes.installations import VERSION, relocated
 
 from worktrial.curate import leaks
-from worktrial.curate.inside import look
+from worktrial.curate.inside import pieces
 from worktrial.curate.leaks import Secret, prove_no_leaks
 from worktrial.curate.needles import telling
 from worktrial.formats.evidence import LeakProof
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment
+from worktrial.languages.python import interpreters
 from worktrial.sandboxes.layers import TreeLayer
 from worktrial.sandboxes.layers import repository_layer as real_layer
 from worktrial.sandboxes.protocol import Sandbox
@@ -221,6 +223,45 @@ async def test_packages_that_changed_are_read_again(place: Place) -> None:
     assert (await place.prove()).findings
 
 
+# -- beside the interpreter --
+
+
+@pytest.fixture
+def own_interpreter(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of an interpreter that the environment is built with, with the solution among its packages."""
+    prefix = tmp_path / "installed"
+    python = relocated(prefix)
+    found = interpreters.Interpreter(sys.version_info[:3], python)
+    monkeypatch.setattr(interpreters, "installed", lambda: (found,))
+    monkeypatch.setattr(leaks, "_packages_beside", lambda mounts: tuple(map(str, mounts)))
+    (place.environment.folder / "venv/bin/python3").unlink()
+    (place.environment.folder / "venv/bin/python3").symlink_to(python)
+    for name in ("site-packages/shop", "ensurepip/_bundled"):
+        (prefix / "lib" / VERSION / name).mkdir(exist_ok=True, parents=True)
+    (prefix / "lib" / VERSION / "site-packages/shop/price.py").write_text(AFTER)
+    (prefix / "lib" / VERSION / "ensurepip/_bundled/pip-99-py3-none-any.whl").write_bytes(wheel(AFTER))
+    return prefix
+
+
+@pytest.mark.usefixtures("own_interpreter")
+async def test_packages_of_the_interpreter_are_out_of_reach_and_so_no_leak(place: Place) -> None:
+    proof = await place.prove()
+    assert proof.findings == ()
+    assert proof.workspace["files"] > 5
+
+
+async def test_packages_of_the_interpreter_are_found_where_nothing_can_hide_them(
+    place: Place, own_interpreter: Path
+) -> None:
+    proof = await prove_no_leaks(place.git, choose("none"), load("python"), place.environment, place.secret)
+    found = {leak.path.split("!")[0] for leak in proof.findings}
+    beside = own_interpreter / "lib" / VERSION
+    assert found == {
+        str(beside / "site-packages/shop/price.py"),
+        str(beside / "ensurepip/_bundled/pip-99-py3-none-any.whl"),
+    }
+
+
 # -- in the repository --
 
 
@@ -360,16 +401,16 @@ def test_lines_that_anybody_could_have_written_do_not_tell(line: bytes) -> None:
 @given(st.text(min_size=20, max_size=200))
 def test_a_line_is_the_same_piece_however_it_is_indented_or_quoted(text: str) -> None:
     plain = text.encode("utf-8", "replace")
-    found = set(look.lines(plain))
+    found = set(pieces.lines(plain))
     for around in (b"    %s\n", b"+%s\n", b'"%s",\n', b"# %s\r\n"):
-        assert found == set(look.lines(around % plain))
+        assert found == set(pieces.lines(around % plain))
 
 
 @settings(deadline=None)  # one example is milliseconds, but other programs may have the processors just then
 @given(st.binary(max_size=400))
 def test_any_content_can_be_read(data: bytes) -> None:
     taken: list[bytes] = []
-    looker = look.Looker(BOUNDS, lambda piece, _: taken.append(piece))
+    looker = pieces.Looker(BOUNDS, lambda piece, _: taken.append(piece))
     for start in (
         b"",
         b"PK\3\4",
@@ -385,6 +426,6 @@ def test_any_content_can_be_read(data: bytes) -> None:
 
 def test_what_unpacks_to_too_much_is_named_and_not_read(tmp_path: Path) -> None:
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"0" * (4 << 20)))
-    looker = look.Looker(BOUNDS, lambda piece, _: None)
+    looker = pieces.Looker(BOUNDS, lambda piece, _: None)
     looker.file(os.fsencode(tmp_path / "bomb.gz"))
     assert looker.skipped == [[str(tmp_path / "bomb.gz"), "unpacks to too much"]]

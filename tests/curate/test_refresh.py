@@ -70,8 +70,8 @@ def test_a_killed_refresh_goes_on_and_what_both_versions_share_can_be_compared(s
     assert shell("refresh", "suite", "--json").json["version"] == 1
     old_head = repo.commits[-1]
     move_on(repo)
-    assert shell("refresh", "suite", "--head", repo.commits[0]).is_clean_error("older than the suite's head", code=2)
-    assert shell("refresh", "suite", "--head", "--all").is_clean_error("has no commit", code=2)
+    assert shell("refresh", "suite", "--head", repo.commits[0]).is_clean_error("older than the suite's head", code=4)
+    assert shell("refresh", "suite", "--head", "--all").is_clean_error("has no commit", code=4)
 
     begun = shell.start("refresh", "suite", "--runs", "1")
     while not (suite.path / "refresh/plan.json").exists():
@@ -80,7 +80,7 @@ def test_a_killed_refresh_goes_on_and_what_both_versions_share_can_be_compared(s
     begun.kill()
     begun.communicate()
     assert shell(*run, "--out", "no").is_clean_error("not finished", "worktrial refresh")
-    assert shell("refresh", "suite", "--head", repo.commits[-2]).is_clean_error("was begun", code=2)
+    assert shell("refresh", "suite", "--head", repo.commits[-2]).is_clean_error("was begun", code=4)
 
     ended = shell("refresh", "suite", "--runs", "1", "--json", timeout=280)
     assert ended.code == 0, ended.err

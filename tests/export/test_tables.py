@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sqlite3
 import subprocess
 import sys
@@ -132,11 +133,11 @@ def test_an_export_takes_the_place_of_an_old_one_and_of_nothing_else(run: RunDir
         "failed_tests.csv", "tool_calls.csv", "trials.csv",
     ]  # fmt: skip
     (shell.folder / "out/thesis.txt").write_text("mine")
-    assert shell("export", run.path, "--to", "csv", "--out", "out").is_clean_error("thesis.txt", code=2)
-    assert shell("export", run.path, "--to", "sqlite", "--out", "out").is_clean_error("is a folder", code=2)
+    assert shell("export", run.path, "--to", "csv", "--out", "out").is_clean_error("thesis.txt", code=4)
+    assert shell("export", run.path, "--to", "sqlite", "--out", "out").is_clean_error("is a folder", code=4)
     assert (shell.folder / "out/thesis.txt").read_text() == "mine"
     (shell.folder / "notes.txt").write_text("mine")
-    assert shell("export", run.path, "--to", "sqlite", "--out", "notes.txt").is_clean_error("no database", code=2)
+    assert shell("export", run.path, "--to", "sqlite", "--out", "notes.txt").is_clean_error("no database", code=4)
     assert (shell.folder / "notes.txt").read_text() == "mine"
 
 
@@ -156,8 +157,9 @@ def test_what_fails_on_the_way_leaves_the_old_export_as_it_was(run: RunDir, shel
 def test_an_extra_that_is_missing_is_named(run: RunDir, shell: Shell, tmp_path: Path, shape: str, module: str) -> None:
     (tmp_path / module).mkdir()
     (tmp_path / module / "__init__.py").write_text("raise ImportError('not here')\n")
-    ended = shell("export", run.path, "--to", shape, "--out", "x", env={"PYTHONPATH": str(tmp_path)})
-    assert ended.is_clean_error(f"worktrial[{shape}]", code=2)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    ended = shell("export", run.path, "--to", shape, "--out", "x", env={"PYTHONPATH": path})
+    assert ended.is_clean_error(f"worktrial[{shape}]", code=4)
     assert not (shell.folder / "x").exists()
 
 

@@ -28,7 +28,7 @@ def test_what_cannot_work_is_told_before_it_starts(tmp_path: Path) -> None:
         (("--out", "o", "--trial", "x"), "AGENT/TASK/N"),
     ):
         ended = call(*argv, folder=tmp_path)
-        assert ended.returncode == 2, ended.stderr
+        assert ended.returncode == 4, ended.stderr
         assert word in ended.stderr
         assert "Traceback" not in ended.stderr
     (tmp_path / "worktrial.toml").write_text("[gateway.upstreams.x]\nbase_url = 1\n")

@@ -84,7 +84,7 @@ def test_hostile_rejections_and_a_repository_that_is_gone_are_survived(suite_for
     assert "repository can&#39;t be read" in (folder / "index.html").read_text()
     assert shell("describe", suite_for_people.path, "--out", "page").code == 0  # over its own
     (folder / "thesis.txt").write_text("mine")
-    assert shell("describe", suite_for_people.path, "--out", "page").is_clean_error("thesis.txt", code=2)
+    assert shell("describe", suite_for_people.path, "--out", "page").is_clean_error("thesis.txt", code=4)
 
 
 @pytest.fixture

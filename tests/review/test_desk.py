@@ -158,6 +158,6 @@ def test_agreement_is_printed_and_names_are_checked(shell: Shell, desk: Desk) ->
     assert (first["label"], first["raters"], first["items"]) == ("kind", ["ann", "ben"], 5)
     assert (first["agreed"], first["percent"], first["kappa"]) == (5, 100.0, 1.0)
     assert "Kind of work" in ended.err
-    assert shell("review", path, "--reviewer", "rules").is_clean_error("can't be called", code=2)
-    assert shell("review", path, "--reviewer", "a\nb").is_clean_error("--reviewer", code=2)
+    assert shell("review", path, "--reviewer", "rules").is_clean_error("can't be called", code=4)
+    assert shell("review", path, "--reviewer", "a\nb").is_clean_error("--reviewer", code=4)
     assert shell("review", path / "nothing").is_clean_error("there is no suite")

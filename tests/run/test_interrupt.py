@@ -263,7 +263,7 @@ def test_a_trial_s_own_budget_is_a_limit_and_the_trial_is_graded(suite: Path, sh
 def test_a_budget_that_cannot_be_kept_is_refused(suite: Path, shell: Shell, server: str) -> None:
     priced(shell, server)
     ended = shell("run", suite, "--no-controls", "--agent", "model", "--budget", "1", "--out", "run")
-    assert ended.is_clean_error("no price is known", code=2)
+    assert ended.is_clean_error("no price is known", code=4)
     assert not (shell.folder / "run").exists()
 
 

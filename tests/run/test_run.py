@@ -154,7 +154,7 @@ def test_a_request_for_agents_that_cannot_be_is_refused(
     suite: Path, shell: Shell, specs: list[str], words: list[str]
 ) -> None:
     agents = [part for spec in specs for part in ("--agent", spec)]
-    assert shell("run", suite, *agents, "--out", "run").is_clean_error(*words, code=2)
+    assert shell("run", suite, *agents, "--out", "run").is_clean_error(*words, code=4)
     assert not (shell.folder / "run").exists()
 
 
@@ -192,13 +192,13 @@ def test_a_suite_without_tasks_says_what_to_do(suite: Path, shell: Shell) -> Non
 
 
 def test_a_task_that_is_not_there_is_refused(suite: Path, shell: Shell) -> None:
-    assert shell("run", suite, "--agent", "nop", "--task", "nix", "--out", "run").is_clean_error("nix", code=2)
+    assert shell("run", suite, "--agent", "nop", "--task", "nix", "--out", "run").is_clean_error("nix", code=4)
 
 
 def test_a_folder_with_something_else_in_it_is_not_written_to(suite: Path, shell: Shell) -> None:
     (shell.folder / "thesis.txt").write_text("mine")
-    assert shell("run", suite, "--agent", "nop", "--out", ".").is_clean_error("not empty", "--out", code=2)
-    assert shell("run", suite, "--agent", "nop", "--out", "thesis.txt").is_clean_error("thesis.txt", code=2)
+    assert shell("run", suite, "--agent", "nop", "--out", ".").is_clean_error("not empty", "--out", code=4)
+    assert shell("run", suite, "--agent", "nop", "--out", "thesis.txt").is_clean_error("thesis.txt", code=4)
     assert (shell.folder / "thesis.txt").read_text() == "mine"
 
 
@@ -219,14 +219,14 @@ def test_another_request_for_the_same_folder_is_refused_and_says_what_differs(su
         ("tasks", ["--agent", "nop", "--task", "fix"]),
         ("sandbox", ["--agent", "nop", "--sandbox", "none"]),
     ):
-        assert shell("run", suite, *extra, "--out", "run").is_clean_error(f"these differ: {words}", code=2)
+        assert shell("run", suite, *extra, "--out", "run").is_clean_error(f"these differ: {words}", code=4)
     assert (shell.folder / "run/run.toml").read_bytes() == before
 
 
 def test_a_suite_that_changed_since_is_refused(suite: Path, shell: Shell) -> None:
     assert shell("run", suite, "--agent", "nop", "--out", "run").code == 0
     (suite / "tasks/fix/prompt.md").write_text("Do something else.\n")
-    assert shell("run", suite, "--agent", "nop", "--out", "run").is_clean_error("the suite is not what", code=2)
+    assert shell("run", suite, "--agent", "nop", "--out", "run").is_clean_error("the suite is not what", code=4)
 
 
 def test_a_corrupt_file_is_named(suite: Path, shell: Shell) -> None:

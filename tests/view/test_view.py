@@ -162,7 +162,7 @@ def test_a_taken_port_is_said_to_be_taken(run: RunDir, viewer: tuple[str, subpro
     port = str(urlsplit(viewer[0]).port)
     command = [sys.executable, "-m", "worktrial", "view", str(run.path), "--port", port]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    assert done.returncode == 4
     assert f"could not listen on port {port}" in done.stderr
     assert "hint:" in done.stderr
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from worktrial.errors import WorktrialError
+from worktrial.errors import CALLED_WRONGLY, WorktrialError
 
 _COMMANDS = {
     "init": "Write a worktrial.toml for the agents and keys that are here.",
@@ -76,9 +76,9 @@ def main() -> None:
     except click.ClickException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help; click has it from 8.2 on
             error.show()
-            sys.exit(max(2, error.exit_code))
+            sys.exit(CALLED_WRONGLY)
         command = getattr(getattr(error, "ctx", None), "command_path", "worktrial")
-        fail(error.format_message(), hint=f"see {command} --help", code=max(2, error.exit_code))
+        fail(error.format_message(), hint=f"see {command} --help", code=CALLED_WRONGLY)
     except click.Abort:
         sys.exit(130)
     except BrokenPipeError:

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from worktrial.errors import WorktrialError
+from worktrial.errors import CALLED_WRONGLY, WorktrialError
 
-FAILED = 4
-"""Called wrongly, or could not be done."""
+FAILED = CALLED_WRONGLY
+"""Called wrongly, or could not be done: neither is an answer."""
 UNREAD = 141
 """The reader went away."""
 

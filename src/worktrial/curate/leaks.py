@@ -24,7 +24,7 @@ from worktrial.store.cache import building_slowly, cache_dir, digest
 from worktrial.store.files import write_bytes, write_json
 from worktrial.store.git import Git
 
-METHOD = "1"
+METHOD = "2"
 """Raised when the search itself changes: proofs by another one are made again."""
 _LOOK = Path(__file__).parent / "inside" / "look.py"
 _LIMITS = TrialLimits(memory_mib=4096)

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from worktrial.curate.inside.look import line_piece, lines
+from worktrial.curate.inside.pieces import line_piece, lines
 from worktrial.store.git import Git
 
 _LEAST_BITS = 75.0
@@ -33,7 +33,7 @@ class Changed:
     name: str
     """For people: path and whose it is."""
     sought: dict[str, str]
-    """What only the changed file has, by piece (see `inside/look.py`), with what to call it when it is found."""
+    """What only the changed file has, by piece (see `inside/pieces.py`), with what to call it when it is found."""
     context: set[str]
     """Pieces that the file had before."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import functools
 import json
 import math
 import os
@@ -20,12 +21,13 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
 from worktrial.errors import SandboxError, WorktrialError
 from worktrial.formats.run import TrialLimits
-from worktrial.sandboxes import pageout
+from worktrial.sandboxes import packages, pageout
 from worktrial.sandboxes.folder import PARTS, Folder, Like, make
 from worktrial.sandboxes.inside import landlock as inside
 from worktrial.sandboxes.owner import disown
@@ -88,6 +90,7 @@ class Landlock:
             )
         writable = [str(mount.path) for mount in command.mounts if mount.writable]
         readable = [str(mount.path) for mount in command.mounts if not mount.writable]
+        run, listed = _run(command)
         spec = {
             "abi": self._abi,
             "parent": os.getpid(),
@@ -95,7 +98,8 @@ class Landlock:
             "keep": [REPORT_FD],
             "failed": FAILED,
             "read": [*_READ, *_settings(network=command.network)],
-            "run": [*_RUN, *readable],
+            "run": run,
+            "list": listed,
             "devices": _DEVICES,
             "write": [*(str(folder.path / part) for part in PARTS), *writable],
             "network": command.network,
@@ -176,6 +180,47 @@ async def _try(decoy: str) -> str:
     finally:
         await workspace.close()
     return done.output.decode("utf-8", "replace")
+
+
+def _run(command: Command) -> tuple[list[str], list[str]]:
+    """Return the paths that a command may read and run programs of, and folders of which it may see names."""
+    shown = [_installed(_RUN, () if command.network else _of_system())]
+    shown += [_installed((str(mount.path),), mount.without) for mount in command.mounts if not mount.writable]
+    return list(chain.from_iterable(run for run, _ in shown)), list(chain.from_iterable(names for _, names in shown))
+
+
+_of_system = functools.cache(packages.of_system)
+
+
+def _installed(paths: tuple[str, ...], hidden: tuple[Path, ...]) -> tuple[list[str], list[str]]:
+    """Return what `without` does. Hundreds of files are looked at for that, and installed ones do not move."""
+    return _remembered(paths, hidden) if hidden else ([*paths], [])
+
+
+def without(paths: Iterable[str], hidden: Iterable[Path]) -> tuple[list[str], list[str]]:
+    """Return what to allow so that all below `paths` can be read but what is below `hidden`, and what to list only.
+
+    A rule holds for all that is below its folder, and none takes anything away. So the folders that lead to one that is
+    hidden are not allowed themselves, but all else that is in them; names in them can be listed, hidden ones too.
+    """
+    kept_out = {os.path.realpath(path) for path in hidden}
+    above = {str(parent) for path in kept_out for parent in Path(path).parents}
+    allowed: list[str] = []
+    listed: list[str] = []
+    left = [os.path.realpath(path) for path in paths]
+    while left:
+        path = left.pop()
+        if path in above:
+            listed.append(path)
+            with os.scandir(path) as entries:
+                # A rule on a link would be one on whatever it leads to.
+                left += [entry.path for entry in entries if not entry.is_symlink()]
+        elif path not in kept_out:
+            allowed.append(path)
+    return allowed, listed
+
+
+_remembered = functools.cache(without)
 
 
 def _settings(*, network: bool) -> list[str]:

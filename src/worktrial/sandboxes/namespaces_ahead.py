@@ -60,7 +60,7 @@ class Kind:
     def look(self) -> _Seen | None:
         """Return which folders and files there are to be shown, and whose; None when one is not there."""
         mounts = self.view["mounts"] if self.view is not None else ()
-        return _look((*self.layers, *(mount["source"] for mount in mounts)))
+        return _look((*self.layers, *filter(None, (mount["source"] for mount in mounts))))
 
 
 class Ordered:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from worktrial.errors import SandboxError
 from worktrial.formats.run import TrialLimits
+from worktrial.sandboxes import packages
 from worktrial.sandboxes.inside import messages, root
 from worktrial.sandboxes.namespaces_warm import SOURCE
 from worktrial.sandboxes.owner import hand_over
@@ -22,9 +23,7 @@ _OF_WORKSPACE = tuple(f"{path}/" for path in (root.WORKSPACE, root.TMP, root.HOM
 
 def job_of(command: Command, limits: TrialLimits, action: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the job that has a cell begin with a command, or with an action of our own."""
-    mounts = [
-        {"source": str(mount.path), "path": str(mount.path), "writable": mount.writable} for mount in command.mounts
-    ]
+    mounts = [shown for mount in _mounts(command) for shown in _shown(mount)]
     if command.network and os.path.exists("/etc/resolv.conf"):  # noqa: PTH110
         source = os.path.realpath("/etc/resolv.conf")
         mounts.append({"source": source, "path": "/etc/resolv.conf", "writable": False})
@@ -41,6 +40,17 @@ def job_of(command: Command, limits: TrialLimits, action: Mapping[str, Any] | No
         "groups": 0,
         **(action or {}),
     }
+
+
+def _mounts(command: Command) -> tuple[Mount, ...]:
+    return (*map(Mount, packages.of_system()), *command.mounts) if command.network else command.mounts
+
+
+def _shown(mount: Mount) -> Iterator[dict[str, Any]]:
+    """Yield a mount as the spawner takes it, and what covers the parts of it that are not to be seen."""
+    yield {"source": str(mount.path), "path": str(mount.path), "writable": mount.writable}
+    for path in mount.without:
+        yield {"source": "", "path": str(path), "writable": False}
 
 
 def inside_workspace(view: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import worktrial
 from worktrial.errors import SandboxError
+from worktrial.sandboxes import packages
 from worktrial.sandboxes.inside import messages
 from worktrial.sandboxes.owner import sandbox_uid
 from worktrial.sandboxes.streams import readable
@@ -74,9 +75,10 @@ class Spawner:
                 cwd="/",
             )
         said: dict[str, Any] = {}
+        covered = [str(path) for path in packages.of_system()]
         with contextlib.suppress(OSError):
             ours.settimeout(_START_TIMEOUT_S)
-            messages.send(ours, {"uid": sandbox_uid(), "store": str(store), "pool": self._pool})
+            messages.send(ours, {"uid": sandbox_uid(), "store": str(store), "pool": self._pool, "covered": covered})
             received = messages.receive(ours)
             ours.settimeout(None)
             said = received[0] if received else {}

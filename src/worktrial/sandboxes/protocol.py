@@ -17,6 +17,8 @@ class Mount:
 
     path: Path
     writable: bool = False
+    without: tuple[Path, ...] = ()
+    """Folders below `path` of which nothing can be read inside, but for what other mounts show there."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Command:
     stdin: bytes = b""
     mounts: tuple[Mount, ...] = ()
     network: bool = False
-    """Only for building environments: everything else runs without."""
+    """Only for building environments: everything else runs without, and without the system's Python packages too."""
     port: int | None = None
     """TCP port of 127.0.0.1 that the command may connect to where no unix socket can be mounted into the isolation
     (landlock); elsewhere it is out of reach, as all of the network."""

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("harness")  # one worker builds what all ne
 
 PLUGINS = "pytest\npytest-xdist\npytest-cov\npytest-randomly\npytest-rerunfailures\npytest-asyncio\npytest-subtests"
 OUTCOMES = """
-import unittest, pytest
+import unittest, unittest.mock, pytest
 
 def test_pass(): pass
 def test_fail(): assert 0
@@ -106,6 +106,41 @@ async def test_every_outcome_has_its_status(run_tests: RunTests, python: str) ->
         "tests/test_syntax.py": "uncollected",
         "sample.py::sample.f": "passed",
     }
+
+
+HONEST = """
+import unittest, unittest.mock, pytest
+
+@pytest.fixture(params=[1, 2])
+def one(request, monkeypatch, tmp_path):
+    monkeypatch.setenv("ONE", str(request.param))
+    yield request.param
+def test_fixtures(one, capsys, recwarn):
+    print(one)
+    assert capsys.readouterr().out == f"{one}\\n"
+def test_raises():
+    with pytest.raises(ValueError, match="x"):
+        int("x")
+class TestCase(unittest.TestCase):
+    def test_unit(self):
+        with unittest.mock.patch("os.getcwd", lambda: "/"):
+            self.assertEqual(__import__("os").getcwd(), "/")
+"""
+
+
+@pytest.mark.parametrize("version", ["==6.2.5", "==7.0.1", "==7.4.4", "==8.0.2", "==8.3.5", "==8.4.2", ""])
+async def test_an_honest_suite_gives_no_sign_of_tampering(run_tests: RunTests, version: str) -> None:
+    """A sign that every run gives says nothing, and one the validated solution gives covers a real one."""
+    files = {"tests/test_h.py": HONEST, "tests/conftest.py": "import pytest\n", "setup.cfg": "[tool:pytest]\n"}
+    report = await run_tests(files, TestPlan(files=("tests/test_h.py",)), needs=f"pytest{version}")
+    assert (report.exit_code, report.evidence) == (0, ()), report.output
+
+
+async def test_what_pytest_patches_itself_nobody_else_can_patch_unseen(run_tests: RunTests) -> None:
+    conftest = "from _pytest.config import Config\nConfig._getini_unknown_type = lambda *_: None\n"
+    files = {"tests/test_h.py": HONEST, "tests/conftest.py": conftest}
+    report = await run_tests(files, TestPlan(files=("tests/test_h.py",)))
+    assert report.evidence == ("patched:_pytest.config.Config._getini_unknown_type",)
 
 
 async def test_a_failed_subtest_fails_its_test(run_tests: RunTests) -> None:

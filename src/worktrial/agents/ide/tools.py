@@ -15,6 +15,7 @@ from pydantic import Field
 from worktrial.agents.basic.messages import Call, Result
 from worktrial.agents.basic.tools import Arguments, Toolbox
 from worktrial.agents.basic.verify_tools import CheckTools, RunTests
+from worktrial.sandboxes import packages
 from worktrial.sandboxes.protocol import Mount
 
 _INSIDE = Path(__file__).with_name("inside")
@@ -82,21 +83,21 @@ class IdeTools(CheckTools):
             return await self.check(call, self.checks.format, [arguments.path], min(_TOOL_S, left_s))
         if call.name in ("outline", "definition", "references", "diagnostics", "knowledge"):
             servers = _servers()
-            packages = _packages()
+            grammars = _packages()
             interpreter = Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
             asked = {
                 "tool": call.name,
                 "arguments": arguments.model_dump(),
                 "servers": {language: [str(path), *rest] for language, (path, *rest) in servers.items()},
-                "path": sorted({str(package.parent) for package in packages}),
+                "path": sorted({str(package.parent) for package in grammars}),
             }
-            shown = [_INSIDE, Path(sys.base_prefix), *packages, *(Path(argv[0]) for argv in servers.values())]
+            shown = [_INSIDE, *grammars, *(Path(argv[0]) for argv in servers.values())]
             return await self.script(
                 call,
                 (str(interpreter), "-I", "-S", "-B", str(_INSIDE)),
                 asked,
                 timeout_s=min(_TOOL_S, left_s),
-                mounts=tuple(Mount(path) for path in shown if not path.is_relative_to("/usr")),
+                mounts=(*packages.installation(Path(sys.base_prefix)), *map(Mount, shown)),
             )
         return await super().do(call, arguments, left_s)
 

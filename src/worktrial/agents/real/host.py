@@ -13,6 +13,7 @@ from worktrial.agents.real.contract import Installed, Package, RealAgent
 from worktrial.errors import AgentError, EnvironmentBuildError
 from worktrial.languages.python import interpreters
 from worktrial.languages.python.interpreters import Interpreter
+from worktrial.sandboxes import packages
 from worktrial.sandboxes.protocol import Mount
 
 
@@ -48,7 +49,9 @@ def interpreter_mounts(package: Package, path: Path | None) -> tuple[Mount, ...]
     """Return what has to be seen so that an interpreter of this machine runs."""
     if path is None:
         return ()
-    return outside_of_usr(Mount(interpreters.base_prefix(path) if package.registry == "pip" else prefix(path)))
+    if package.registry == "pip":
+        return packages.installation(interpreters.base_prefix(path))
+    return outside_of_usr(*packages.installation(prefix(path)))
 
 
 def version_of(path: Path | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from worktrial.sandboxes import packages
 from worktrial.sandboxes.protocol import Mount
 
 _FOLDER = Path(__file__).with_name("inside")
@@ -27,5 +28,4 @@ def inside(script: str, *args: str) -> tuple[str, ...]:
 
 def inside_mounts() -> tuple[Mount, ...]:
     """Return what of the host that command line needs to see."""
-    base = Path(sys.base_prefix).resolve()
-    return (Mount(_FOLDER), *(() if base.is_relative_to("/usr") else (Mount(base),)))
+    return (Mount(_FOLDER), *packages.installation(Path(sys.base_prefix).resolve()))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from worktrial.languages.protocol import Checks
+from worktrial.sandboxes import packages
 from worktrial.sandboxes.protocol import Mount
 
 NAME = "verify"
@@ -23,8 +24,7 @@ def server_command(checks: Checks, interpreter: Path | None = None) -> tuple[tup
     mounts = [Mount(_SERVER), *map(Mount, checks.mounts)]
     if interpreter is None:
         interpreter = Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
-        if not interpreter.is_relative_to("/usr"):
-            mounts.append(Mount(Path(sys.base_prefix)))
+        mounts += packages.installation(Path(sys.base_prefix))
     programs = {
         name: list(argv)
         for name in ("test", "diagnostics", "lint", "format", "build")

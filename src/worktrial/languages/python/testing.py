@@ -16,6 +16,7 @@ from worktrial.languages.protocol import Activation, BuiltEnvironment, TestPlan,
 from worktrial.languages.python import canaries, interpreters
 from worktrial.languages.python.interpreters import Interpreter, uv_path
 from worktrial.languages.python.said import read_report
+from worktrial.sandboxes import packages
 from worktrial.sandboxes.protocol import Command, Mount, Workspace
 from worktrial.sandboxes.spawned import end
 from worktrial.store.cache import building_slowly, cache_dir
@@ -42,8 +43,8 @@ def activation(environment: BuiltEnvironment, workspace: Workspace) -> Activatio
     if workspace.tier == "none":
         # The project was installed from a workspace at another path: its folders have to be named.
         env["PYTHONPATH"] = ":".join(str(workspace.root / root) for root in _read_roots(environment))
-    mounts = (Mount(environment.folder), Mount(interpreters.base_prefix(_interpreter(environment).path)))
-    return Activation(env, tuple(mount for mount in mounts if not mount.path.is_relative_to("/usr")))
+    interpreter = packages.installation(interpreters.base_prefix(_interpreter(environment).path))
+    return Activation(env, (Mount(environment.folder), *interpreter))
 
 
 async def test(workspace: Workspace, environment: BuiltEnvironment, plan: TestPlan, timeout_s: float) -> TestReport:

@@ -77,9 +77,9 @@ def abi() -> int:
 def restrict(version: int, spec: dict[str, Any]) -> None:
     """Allow this process what `spec` names of files, and nothing of what else this version can take away.
 
-    The keys: `read` (paths), `run` (paths read and executed), `devices` (read and written), `write` (paths to do
-    anything in but make devices), `network` (keep TCP as it is), `port` (the one TCP port that may be connected to,
-    or None). Paths that are not there are left out.
+    The keys: `read` (paths), `run` (paths read and executed), `list` (folders in which names are seen), `devices` (read
+    and written), `write` (paths to do anything in but make devices), `network` (keep TCP as it is), `port` (the one TCP
+    port that may be connected to, or None). Paths that are not there are left out.
     """
     everything = (1 << _RIGHTS_OF_ABI.get(version, 16)) - 1
     rules = _Ruleset(everything)
@@ -92,6 +92,7 @@ def restrict(version: int, spec: dict[str, Any]) -> None:
     read = _READ_FILE | _READ_DIR
     _allow(ruleset, spec["read"], read & everything)
     _allow(ruleset, spec["run"], (read | _EXECUTE) & everything)
+    _allow(ruleset, spec["list"], _READ_DIR & everything)
     _allow(ruleset, spec["devices"], (_READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV) & everything)
     _allow(ruleset, spec["write"], everything & ~(_MAKE_CHAR | _MAKE_BLOCK | _IOCTL_DEV))
     if rules.net and spec["port"] is not None:
@@ -103,14 +104,16 @@ def restrict(version: int, spec: dict[str, Any]) -> None:
 
 
 def _allow(ruleset: int, paths: Iterable[str], rights: int) -> None:
+    rule = _PathBeneath()
+    what = (ctypes.c_int(ruleset), ctypes.c_int(_BENEATH), ctypes.byref(rule), ctypes.c_uint32(0))  # once for hundreds
     for path in paths:
         try:
             handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
-        folder = stat.S_ISDIR(os.fstat(handle).st_mode)
-        rule = _PathBeneath(rights if folder else rights & _FOR_A_FILE, handle)
-        _call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_BENEATH), ctypes.byref(rule), ctypes.c_uint32(0))
+        rule.allowed = rights if stat.S_ISDIR(os.fstat(handle).st_mode) else rights & _FOR_A_FILE
+        rule.parent = handle
+        _call(_ADD_RULE, *what)
         os.close(handle)
 
 

@@ -54,11 +54,17 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _PROC = ("acpi", "asound", "bus", "fs", "irq", "scsi", "sys", "sysrq-trigger")
 """Parts of /proc that speak to the kernel and not of processes. Where the sandbox's user is us, some are his."""
 _CELL = "/cell"
+NOTHING = ".nothing"
+"""The spawner's folder that covers what is not to be seen. In it are but points for mounts to be seen there."""
 _SEALED = kernel.RDONLY | kernel.NOSUID | kernel.NODEV
 
 
-def build_base(folder: str) -> None:
-    """Put the parts together on a tmpfs at `folder` and make it the root of this mount namespace."""
+def build_base(folder: str, covered: Sequence[str]) -> None:
+    """Put the parts together on a tmpfs at `folder` and make it the root of this mount namespace.
+
+    Of folders that are `covered` nothing is seen: what is mounted there is the empty one that is now in `folder`.
+    """
+    nothing = os.open(f"{folder}/{NOTHING}", os.O_PATH | os.O_CLOEXEC)
     kernel.mount("tmpfs", folder, "tmpfs", kernel.NOSUID, "mode=0755,size=16m")
     for name in ("usr", "etc", "dev", "dev/pts", "dev/shm", "proc", _CELL[1:]):
         os.mkdir(f"{folder}/{name}")
@@ -69,6 +75,11 @@ def build_base(folder: str) -> None:
         elif os.path.isdir(f"/{name}"):
             os.mkdir(f"{folder}/{name}")
             kernel.bind(f"/{name}", f"{folder}/{name}", _SEALED, recursive=True)
+    for path in covered:
+        tree = kernel.open_tree("", folder=nothing)
+        kernel.bind_tree(tree, f"{folder}{path}", _SEALED)
+        os.close(tree)
+    os.close(nothing)
     for name in ETC:
         _copy(f"/etc/{name}", f"{folder}/etc/{name}")
     for name, text in FILES.items():

@@ -51,22 +51,33 @@ class _Cell:
         os.close(self.pidfd)
 
 
+class Parts:
+    """What all cells start with."""
+
+    def __init__(self, namespace: int, covered: list[str], nothing: str) -> None:
+        """`namespace` is the mount namespace that they are copies of; `nothing` is the folder shown where `covered`."""
+        self.namespace = namespace
+        self.covered = covered
+        self.nothing = nothing
+
+
 class Spawner:
     """What the process knows."""
 
     def __init__(
-        self, control: socket.socket, workspaces: Workspaces, owner: int, pool: int, *, parts: int, files: int
+        self, control: socket.socket, workspaces: Workspaces, owner: int, pool: int, *, parts: Parts, files: int
     ) -> None:
         """`owner` is the user of sandboxes in our user namespace, `pool` how many cells to hold ready.
 
-        `parts` is the mount namespace that cells start as copies of, `files` that of host files and workspaces, which
-        we are in.
+        `files` is the mount namespace of host files and workspaces, which we are in.
         """
         self._control = control
         self._workspaces = workspaces
         self._owner = owner
         self._pool = pool
-        self._parts = parts
+        self._parts = parts.namespace
+        self._covered = parts.covered
+        self._nothing = parts.nothing
         self._files = files
         self._cells: list[_Cell] = []
 
@@ -237,10 +248,15 @@ class Spawner:
         """Return what a command is to see besides its workspace, attached nowhere."""
         trees: list[int] = []
         try:
+            covered = [*self._covered, *(mount["path"] for mount in mounts if not mount["source"])]
             for mount in mounts:
-                trees.append(kernel.open_tree(mount["source"], recursive=True))
+                trees.append(kernel.open_tree(mount["source"] or self._nothing, recursive=True))
                 if mount["path"].startswith("/etc/"):
                     self._make_point(mount["path"], os.path.isdir(mount["source"]))
+                for cover in covered:
+                    if mount["path"].startswith(f"{cover}/"):
+                        point = self._nothing + mount["path"][len(cover) :]
+                        root.mount_point(point, os.path.isdir(mount["source"]))
         except OSError:
             messages.close_all(trees)
             raise
@@ -355,15 +371,18 @@ def main(control: int) -> None:
             made = identity.enter(asked["uid"])
             kernel.mount("", "/", "", kernel.REC | kernel.SLAVE)
             kernel.mount("tmpfs", asked["store"], "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=0755")
+            nothing = f"{asked['store']}/{root.NOTHING}"
+            os.mkdir(nothing, 0o755)
             files = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             made = identity.with_overlays(made, asked["store"])
             kernel.unshare(kernel.NEWNS)
             parts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             kernel.mount("", "/", "", kernel.REC | kernel.PRIVATE)
-            root.build_base(asked["store"])
+            root.build_base(asked["store"], asked["covered"])
             kernel.setns(files, kernel.NEWNS)
             workspaces = Workspaces(asked["store"], made, start_janitor())
-            spawner = Spawner(source, workspaces, made.owner, asked["pool"], parts=parts, files=files)
+            shared = Parts(parts, asked["covered"], nothing)
+            spawner = Spawner(source, workspaces, made.owner, asked["pool"], parts=shared, files=files)
         except OSError as error:
             messages.send(source, {"error": str(error)})
             return

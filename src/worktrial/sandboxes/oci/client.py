@@ -124,8 +124,8 @@ def client_environment() -> dict[str, str]:
     return kept | {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
 
 
-def mounting(kind: Literal["bind", "volume"], target: str, source: str, *options: str) -> list[str]:
-    """Return the arguments that mount `source` (none: a new volume) at `target`, whatever is in their paths."""
+def mounting(kind: Literal["bind", "volume", "tmpfs"], target: str, source: str, *options: str) -> list[str]:
+    """Return the arguments that mount `source` (none: a new one) at `target`, whatever is in their paths."""
     fields = [f"type={kind}", *([f"source={source}"] if source else []), f"target={target}", *options]
     return ["--mount", ",".join(map(_quoted, fields))]
 

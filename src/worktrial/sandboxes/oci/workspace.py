@@ -25,7 +25,7 @@ from worktrial.sandboxes.namespaces_orders import environment
 from worktrial.sandboxes.namespaces_workspace import ROOT
 from worktrial.sandboxes.oci.contained import KEPT_REPORT, Attached, Contained
 from worktrial.sandboxes.oci.hosting import run_on_files
-from worktrial.sandboxes.oci.machine import HOLDER, RUNNER, Machine, Shown
+from worktrial.sandboxes.oci.machine import HOLDER, RUNNER, Machine, Shown, shown_by
 from worktrial.sandboxes.oci.sleeping import ContainersSleeper
 from worktrial.sandboxes.owner import disown
 from worktrial.sandboxes.protocol import Change, Command, Finished, Process, Workspace
@@ -162,7 +162,7 @@ class ContainedWorkspace:
             return running
 
     async def _contain(self, command: Command, owner: int, held: dict[str, Shown], *, apart: bool) -> Contained:
-        shown = {str(mount.path): Shown(str(mount.path), writable=mount.writable) for mount in command.mounts}
+        shown = shown_by(command.mounts)
         shown |= {folder: Shown(name, writable=True, kind="volume") for folder, (name, _) in self.volumes.items()}
         if command.network and self._machine.own_root:
             resolver = os.path.realpath("/etc/resolv.conf")

@@ -24,24 +24,30 @@ WATCHED = frozenset((
 """Events that are looked at; most are noted once each, and what the validated solution does not cause is shown."""
 
 
-def seal(fd, key, event_name, *, own_codes, snapshot, workspace):  # noqa: PLR0915 - one closure: nothing in it is reachable
+def seal(fd, key, event_name, *, own_codes, snapshot, workspace):
     """Install the witness and hide it. Nothing is returned: from here on it is spoken to by `sys.audit` alone.
 
     `own_codes` are the code objects of the harness, `snapshot` what `take_snapshot` returned, `workspace` the folder
-    with a slash at its end.
+    with a slash at its end. Its parts are closures that the functions below make. All they need is in their cells,
+    built-in functions too: what they would look up by name, others could put something else in the place of.
     """
-    keyed = blake2b(key=key, digest_size=16)
-    getframe, write, getpid, pid = sys._getframe, os.write, os.getpid, os.getpid()
-    freeze, freeze_count = gc.freeze, gc.get_freeze_count
-    number, lock, quote, watched = itertools.count().__next__, RLock(), encode_basestring_ascii, WATCHED
-    _type, _str, _int, _bool, _dict, _list, _tuple = type, str, int, bool, dict, list, tuple
-    _id, _len, _set, _error = id, len, set, BaseException
     own = {id(code): code for code in own_codes}
-    bodies = {}  # id of a code object: (code, path, qualified name, module number)
-    by_name = {}  # (path, qualified name): whether there is such a body
-    module_globals = {}  # module number: its globals, once its code has run
-    fd_names = ("/proc/self/fd/%d" % fd, "/dev/fd/%d" % fd, "/proc/%d/fd/%d" % (pid, fd))
-    said, state = set(), {"test": None, "ended": set(), "closed": False, "frozen": 0}
+    frozen = [0]  # objects that are set aside for good, these among them
+    emit = make_emit(fd, key)
+    note = make_note(emit)
+    begin, proved, register, mark = make_bodies(own, emit, note)
+    say = make_say(own, workspace, emit, note, begin=begin, proved=proved)
+    check = make_check(snapshot, frozen, note)
+    watch = make_watch(fd, frozen, note)
+    sys.addaudithook(make_hook(event_name, own, note, mark=mark, say=say, register=register, check=check, watch=watch))
+    gc.freeze()
+    frozen[0] = gc.get_freeze_count()
+
+
+def make_encoded():
+    """Return what writes a value as JSON, in ASCII; what JSON has no word for is null."""
+    quote = encode_basestring_ascii
+    _type, _str, _int, _bool, _dict, _list, _tuple = type, str, int, bool, dict, list, tuple
 
     def encoded(value):
         kind = _type(value)
@@ -57,8 +63,16 @@ def seal(fd, key, event_name, *, own_codes, snapshot, workspace):  # noqa: PLR09
             return "[" + ",".join([encoded(v) for v in value]) + "]"
         return "null"
 
+    return encoded
+
+
+def make_emit(fd, key):
+    """Return what writes a record as the report's next line, numbered and signed; after the last one it writes none."""
+    keyed, encoded = blake2b(key=key, digest_size=16), make_encoded()
+    write, number, lock, closed = os.write, itertools.count().__next__, RLock(), []
+
     def emit(record):
-        if state["closed"]:
+        if closed:
             return
         with lock:
             data = b"%d %s" % (number(), encoded(record).encode("ascii"))
@@ -67,40 +81,47 @@ def seal(fd, key, event_name, *, own_codes, snapshot, workspace):  # noqa: PLR09
             line = hashed.hexdigest().encode("ascii") + b" " + data + b"\n"
             while line:
                 line = line[write(fd, line) :]
+        if "finished" in record:
+            closed.append(True)
+
+    return emit
+
+
+def make_note(emit):
+    """Return what reports a sign of tampering, each kind once."""
+    said, _len = set(), len
 
     def note(kind):
         if kind not in said and _len(said) < 200:
             said.add(kind)
             emit({"evidence": kind})
 
+    return note
+
+
+def make_bodies(own, emit, note):
+    """Return what is told of the bodies of tests.
+
+    These are `begin` (a test starts), `proved` (whether its body came to its end), `register` (a test module was
+    compiled) and `mark` (its code, or that of a test in it, begins or ends).
+    """
+    bodies = {}  # id of a code object: (code, path, qualified name, module number)
+    by_name = {}  # (path, qualified name): whether there is such a body
+    module_globals = {}  # module number: its globals, once its code has run
+    ended = set()  # (path, qualified name) of the bodies that ended since the test began
+    number_of_module, _id = itertools.count().__next__, id
+
+    def begin():
+        ended.clear()
+
     def proved(test):
         path, _, rest = test.partition("::")
         names = rest.partition("[")[0].replace("::", ".").replace(".().", ".")
-        ended = state["ended"]
         if (path, names) in by_name:
             return (path, names) in ended
         # Inherited from a class elsewhere: any body of that name that came to its end in the test's time.
         last = names.rpartition(".")[2]
         return last in [name.rpartition(".")[2] for _, name in ended]
-
-    def say(frame, record):
-        if _id(frame.f_code) not in own or _type(record) is not _dict:
-            note("foreign_caller")
-            return
-        if "test" in record or "started" in record:
-            above = frame.f_back
-            while above is not None:
-                file = above.f_code.co_filename
-                if file.startswith(workspace):
-                    note("report_by:" + file[_len(workspace) :])
-                above = above.f_back
-        if "started" in record:
-            state["test"], state["ended"] = record["started"], _set()
-        elif "test" in record:
-            record = {**record, "proved": proved(record["test"])}
-        emit(record)
-        if "finished" in record:
-            state["closed"] = True
 
     def register(frame, path, digest, module, found):
         if _id(frame.f_code) not in own:
@@ -112,8 +133,6 @@ def seal(fd, key, event_name, *, own_codes, snapshot, workspace):  # noqa: PLR09
             bodies[_id(code)] = (code, path, name, module_number)
             by_name[path, name] = True
         emit({"source": path, "sha256": digest})
-
-    number_of_module = itertools.count().__next__
 
     def mark(frame, kind):
         known = bodies.get(_id(frame.f_code))
@@ -129,15 +148,54 @@ def seal(fd, key, event_name, *, own_codes, snapshot, workspace):  # noqa: PLR09
         elif module_globals.get(module_number) is not frame.f_globals:
             note("body_elsewhere:" + path)
         elif kind == "end":
-            state["ended"].add((path, name))
+            ended.add((path, name))
+
+    return begin, proved, register, mark
+
+
+def make_say(own, workspace, emit, note, *, begin, proved):
+    """Return what reports what the harness says, with what is known of the test besides."""
+    _id, _len, _type, _dict = id, len, type, dict
+
+    def say(frame, record):
+        if _id(frame.f_code) not in own or _type(record) is not _dict:
+            note("foreign_caller")
+            return
+        if "test" in record or "started" in record:
+            above = frame.f_back
+            while above is not None:
+                file = above.f_code.co_filename
+                if file.startswith(workspace):
+                    note("report_by:" + file[_len(workspace) :])
+                above = above.f_back
+        if "started" in record:
+            begin()
+        elif "test" in record:
+            record = {**record, "proved": proved(record["test"])}
+        emit(record)
+
+    return say
+
+
+def make_check(snapshot, frozen, note):
+    """Return what compares the runner with what it was."""
+    freeze_count = gc.get_freeze_count
 
     def check():
-        if freeze_count() * 2 < state["frozen"]:
+        if freeze_count() * 2 < frozen[0]:
             note("gc_unfrozen")
         for label, names, name, value, code in snapshot:
             current = names.get(name)
             if current is not value or (code is not None and value.__code__ is not code):
                 note("patched:" + label)
+
+    return check
+
+
+def make_watch(fd, frozen, note):
+    """Return what looks at the events of others, and sets the witness aside again when somebody gets it out."""
+    fd_names = ("/proc/self/fd/%d" % fd, "/dev/fd/%d" % fd, "/proc/%d/fd/%d" % (os.getpid(), fd))
+    freeze, freeze_count, _type, _str = gc.freeze, gc.get_freeze_count, type, str
 
     def watch(event, args):
         if event == "open":
@@ -151,10 +209,18 @@ def seal(fd, key, event_name, *, own_codes, snapshot, workspace):  # noqa: PLR09
             if args[1] == "__code__":
                 note("code_replaced")
         else:
-            if event.startswith("gc.") and freeze_count() * 2 < state["frozen"]:
+            if event.startswith("gc.") and freeze_count() * 2 < frozen[0]:
                 note("gc_unfrozen")
                 freeze()
             note("event:" + event)
+
+    return watch
+
+
+def make_hook(event_name, own, note, *, mark, say, register, check, watch):
+    """Return the audit hook, which passes to its parts what is for them."""
+    getframe, getpid, pid = sys._getframe, os.getpid, os.getpid()
+    watched, _id, _error = WATCHED, id, BaseException
 
     def hook(event, args):
         if event == event_name:
@@ -180,9 +246,7 @@ def seal(fd, key, event_name, *, own_codes, snapshot, workspace):  # noqa: PLR09
             except _error:
                 return
 
-    sys.addaudithook(hook)
-    gc.freeze()
-    state["frozen"] = gc.get_freeze_count()
+    return hook
 
 
 def take_snapshot(modules, skip=()):
