@@ -34,6 +34,7 @@ from worktrial.languages.python import interpreters
 from worktrial.sandboxes.layers import TreeLayer
 from worktrial.sandboxes.layers import repository_layer as real_layer
 from worktrial.sandboxes.protocol import Sandbox
+from worktrial.sandboxes.unconfined import Unconfined
 from worktrial.store.git import Git, objects_dir, scratch_repository
 
 BEFORE = '''"""Prices of a shop, and what is taken off them for good customers."""
@@ -253,7 +254,7 @@ async def test_packages_of_the_interpreter_are_out_of_reach_and_so_no_leak(place
 async def test_packages_of_the_interpreter_are_found_where_nothing_can_hide_them(
     place: Place, own_interpreter: Path
 ) -> None:
-    proof = await prove_no_leaks(place.git, choose("none"), load("python"), place.environment, place.secret)
+    proof = await prove_no_leaks(place.git, Unconfined(), load("python"), place.environment, place.secret)
     found = {leak.path.split("!")[0] for leak in proof.findings}
     beside = own_interpreter / "lib" / VERSION
     assert found == {
