@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes import packages
 from worktrial.sandboxes.inside import messages, root
 from worktrial.sandboxes.namespaces_warm import SOURCE
-from worktrial.sandboxes.owner import hand_over
 from worktrial.sandboxes.process import REPORT_FD, not_started
 from worktrial.sandboxes.protocol import Command, Mount
 
@@ -105,11 +104,12 @@ def check(command: Command) -> None:
         raise not_started(list(command.argv), ValueError("embedded null byte"))
 
 
-def hand_over_mounts(mounts: tuple[Mount, ...]) -> None:
-    """Let the sandbox's user write what he is given to write. Raises `SandboxError` for what is not there."""
-    for mount in mounts:
-        try:
-            if mount.writable or stat.S_ISSOCK(mount.path.stat().st_mode):
-                hand_over(mount.path)
-        except FileNotFoundError as error:
-            raise SandboxError("could not show a command what it is to see", cause=str(error)) from error
+def to_hand_over(mounts: Iterable[Mount]) -> list[Path]:
+    """Return what of `mounts` has to become the sandbox's user's, who is given it to write.
+
+    Raises `SandboxError` for what is not there.
+    """
+    try:
+        return [mount.path for mount in mounts if mount.writable or stat.S_ISSOCK(mount.path.stat().st_mode)]
+    except FileNotFoundError as error:
+        raise SandboxError("could not show a command what it is to see", cause=str(error)) from error

@@ -34,6 +34,8 @@ _MOST = 3
 _IDLE_S = 120.0
 _READY_TIMEOUT_S = 60.0
 _AHEAD = 2
+_REFILL_S = 0.05
+"""A fork copies the tables of all memory there is, which is not to be in the way of the job that was just begun."""
 _log = logging.getLogger(__name__)
 
 
@@ -83,6 +85,7 @@ class _Zygote:
     ended: Callable[[], None]
     workers: list[Answers] = field(default_factory=list)
     used_s: float = field(default_factory=time.monotonic)
+    closed: bool = False
 
     def refill(self) -> None:
         """Ask for workers up to the number held ready."""
@@ -92,8 +95,15 @@ class _Zygote:
                 self.workers.append(Answers(ours))
                 self.control.send({}, (theirs.fileno(),))
 
+    def refill_if_there(self) -> None:
+        """Do the same unless it has ended, on whatever side."""
+        with contextlib.suppress(OSError, SandboxError):
+            if not self.closed:
+                self.refill()
+
     def close(self) -> None:
         """End it and its workers that wait."""
+        self.closed = True
         for worker in self.workers:
             worker.close()
         self.control.close()
@@ -125,7 +135,8 @@ class Warm:
         try:
             async with asyncio.timeout(_READY_TIMEOUT_S):
                 zygote = await self._zygote(key, command, call, start)
-                zygote.refill()
+                if not zygote.workers:
+                    zygote.refill()
                 worker = zygote.workers.pop(0)
                 try:
                     received = await worker.next()
@@ -140,8 +151,7 @@ class Warm:
             self._give_up(key, str(received and received[0].get("error")))
             return None
         zygote.used_s = time.monotonic()
-        with contextlib.suppress(OSError):
-            zygote.refill()
+        asyncio.get_running_loop().call_later(_REFILL_S, zygote.refill_if_there)
         return worker, received[1][0]
 
     def _give_up(self, key: tuple[Any, ...], why: str) -> None:

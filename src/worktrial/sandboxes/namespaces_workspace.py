@@ -15,16 +15,10 @@ from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.groups import Group
 from worktrial.sandboxes.held import Holding, entrances
 from worktrial.sandboxes.inside import messages, root
-from worktrial.sandboxes.namespaces_orders import (
-    check,
-    hand_over_mounts,
-    inside_workspace,
-    job_of,
-    open_order,
-    zygote_job,
-)
+from worktrial.sandboxes.namespaces_orders import check, inside_workspace, job_of, open_order, to_hand_over, zygote_job
 from worktrial.sandboxes.namespaces_spawner import Answers, Cell, Spawner, Waiting, first_answer
 from worktrial.sandboxes.namespaces_warm import Call, Warm, call_of, host_pid
+from worktrial.sandboxes.owner import hand_over
 from worktrial.sandboxes.process import Bounds, Live, watch
 from worktrial.sandboxes.protocol import Change, Command, Finished, Process, Workspace
 from worktrial.sandboxes.standby import Awake
@@ -124,8 +118,8 @@ class Mounted:
         job = job_of(command, self._limits, action)
         try:
             check(command)
-            if command.mounts:
-                await asyncio.to_thread(hand_over_mounts, command.mounts)
+            if given := to_hand_over(command.mounts):
+                await asyncio.to_thread(lambda: [hand_over(path) for path in given])
             cell = await self._begin_warm(command, job, streams.theirs) if command.preload else None
             cell = cell or await self._begin(command, job, streams.theirs)
         except BaseException:

@@ -123,6 +123,7 @@ def _be_first(answers: socket.socket) -> dict[str, Any] | None:
         pidfd = kernel.pidfd_open(1)
         messages.send(answers, {"ready": True}, (pidfd,))
         os.close(pidfd)
+        messages.rehearse(answers)
         received = messages.receive(answers)
         if received is None:
             os._exit(0)
@@ -146,6 +147,8 @@ def _wait_for_job(told: socket.socket) -> dict[str, Any] | None:
     os.setsid()
     cell.confine(cell.UID)
     seccomp.install()
+    messages.rehearse(told)
+    _compile(b"", "")
     received = messages.receive(told)
     if received is None:
         return None
@@ -213,6 +216,10 @@ def _forget_listings() -> None:
             del sys.path_importer_cache[path]
 
 
+def _compile(source: bytes, path: str) -> types.CodeType:
+    return compile(source, path, "exec", dont_inherit=True)
+
+
 def _execute(path: str) -> None:
     """Execute a file as `__main__`; what it raises is shown without our part of it."""
     module = types.ModuleType("__main__")
@@ -221,7 +228,7 @@ def _execute(path: str) -> None:
     sys.modules["__main__"] = module
     try:
         with io.open_code(path) as file:
-            code = compile(file.read(), path, "exec", dont_inherit=True)
+            code = _compile(file.read(), path)
         exec(code, module.__dict__)  # noqa: S102 - that is what it is for
     except SystemExit:
         raise
