@@ -369,7 +369,8 @@ class Mounted:
         try:
             await self._held.close()
         finally:
-            self._opened.handle.close()
+            # Not at once: the spawner would take the processor from whoever waits for this, to unmount.
+            asyncio.get_running_loop().call_soon(self._opened.handle.close)
 
 
 async def _collect(handle: int) -> bytes:
