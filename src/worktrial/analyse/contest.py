@@ -16,7 +16,7 @@ from worktrial.analyse.columns import (
     outcome_matrix,
 )  # fmt: skip
 from worktrial.analyse.cost import CostPerTask, cost_per_task, costs
-from worktrial.analyse.estimate import CostRatio, Floats, cost_ratio
+from worktrial.analyse.estimate import CostRatio, Spent, cost_ratio
 from worktrial.analyse.intervals import Outcomes, Rate, solve_rate, task_means
 from worktrial.analyse.paired import Paired, compare
 from worktrial.analyse.power import More, more_needed
@@ -184,20 +184,19 @@ def _outcomes(one: Contestant, tasks: tuple[str, ...]) -> Outcomes:
 
 def _cost_ratio(first: Contestant, second: Contestant, tasks: tuple[str, ...]) -> CostRatio | None:
     found = [_by_task(one, tasks) for one in (first, second)]
-    if found[0] is None or found[1] is None:
-        return None
-    return cost_ratio((found[0][0], found[1][0]), (found[0][1], found[1][1]))
+    return cost_ratio(found[0], found[1]) if found[0] and found[1] else None
 
 
-def _by_task(one: Contestant, tasks: tuple[str, ...]) -> tuple[Floats, Floats] | None:
-    """Return cost and completed trials of each task, shape (tasks,); None when any cost is unknown."""
+def _by_task(one: Contestant, tasks: tuple[str, ...]) -> Spent | None:
+    """Return cost, completed trials and trials of each task; None when any cost is unknown."""
     columns = one.on(tasks)
     found = costs(columns, one.rates, one.reviews)
     if found.unknown.any():
         return None
     place = {task: number for number, task in enumerate(tasks)}
     codes = np.array([place.get(task, 0) for task in columns.tasks], dtype=np.int64)[columns.task]
-    return (
-        np.bincount(codes, weights=found.total, minlength=len(tasks)).astype(np.float64),
-        np.bincount(codes, weights=found.solved, minlength=len(tasks)).astype(np.float64),
+    cost, completed, tries = (
+        np.bincount(codes, weights=weights, minlength=len(tasks)).astype(np.float64)
+        for weights in (found.total, found.solved, None)
     )
+    return Spent(cost, completed, tries)
