@@ -21,8 +21,9 @@ from worktrial.analyse.intervals import Outcomes, Rate, solve_rate, task_means
 from worktrial.analyse.paired import Paired, compare
 from worktrial.analyse.power import More, more_needed
 from worktrial.analyse.quantiles import Quantile, quantile
+from worktrial.analyse.reading import RunFiles
 from worktrial.analyse.summary import AgentSummary, RunSummary
-from worktrial.analyse.table import collect
+from worktrial.analyse.table import columns_of
 from worktrial.formats.config import Rates
 from worktrial.store.run import RunDir
 
@@ -59,9 +60,10 @@ class Contestant:
         return self.columns.where(wanted[self.columns.task])
 
 
-def contestant(run: RunDir, summary: RunSummary, agent: AgentSummary, rates: Rates) -> Contestant:
-    """Return one agent of a run that was summed up. Raises `FormatError` on a torn file."""
-    return Contestant(run, summary, agent, collect(run).of(agent.name), rates, read_acceptance(run) or None)
+def contestant(files: RunFiles, summary: RunSummary, agent: AgentSummary, rates: Rates) -> Contestant:
+    """Return one agent of a run that was read and summed up. Raises `FormatError` on a torn file of acceptance."""
+    columns, reviews = columns_of(files).of(agent.name), read_acceptance(files.run) or None
+    return Contestant(files.run, summary, agent, columns, rates, reviews)
 
 
 @dataclass(frozen=True)

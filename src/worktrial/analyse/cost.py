@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worktrial.analyse.acceptance import Reviews
-from worktrial.analyse.columns import INFRASTRUCTURE, SOLVED, SOURCES, UNFINISHED, Columns, task_order
+from worktrial.analyse.columns import INFRASTRUCTURE, SOLVED, UNFINISHED, Columns, task_order
 from worktrial.analyse.estimate import ratio_interval
+from worktrial.analyse.reading import SOURCES
 from worktrial.formats.config import Rates
 
 Floats = NDArray[np.float64]
