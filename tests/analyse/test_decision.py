@@ -209,6 +209,8 @@ def test_of_three_that_are_tied_the_cheapest_is_kept_and_the_group_is_named() ->
     decision = decide(three(solved, {"alpha": 1.0, "beta": 0.8, "gamma": 0.2}))
     assert decision.keep == "gamma"
     assert decision.headline == "Keep gamma: alpha solved +5.0 points at 4.6 times the cost per completed task"
+    assert decision.lead is not None
+    assert (decision.lead.best.name, decision.lead.second.name) == ("alpha", "gamma")
     assert "alpha, beta and gamma are not told apart" in decision.sentence
     assert "over 2 comparisons" in decision.sentence
 

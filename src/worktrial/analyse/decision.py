@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from worktrial.analyse.standing import Contender, Rival, Standing, stand
-from worktrial.analyse.summary import AgentSummary, Outcome, RunSummary
+from worktrial.analyse.summary import AgentSummary, Lead, Outcome, RunSummary
 from worktrial.analyse.words import UNKNOWN, count, listing, p_value, percent, points
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worktrial.analyse.paired import Paired
 
 SMOKE_TEST_TASKS = 20
-"""Below this, 20 tasks with a trial each could only show differences of 35 points: nothing to decide by."""
+"""Below this, 20 tasks with a trial each could only show differences of 37 points: nothing to decide by."""
 
 _SAME_COST = 1.1
 """Ratios of costs closer to 1 than this are the same cost."""
@@ -52,7 +52,10 @@ class Decision:
     agent: str | None = None
     """The agent to take; None unless the level is *established*."""
     keep: str | None = None
-    """The agent to go on with while nothing is established: the one that costs less. None when that is not known."""
+    """The agent to go on with while nothing is established: of those tied the one that costs least. None when that is
+    not known."""
+    lead: Lead | None = None
+    """The comparison that the sentence tells; None when it tells none."""
 
     @property
     def sentence(self) -> str:
@@ -151,14 +154,19 @@ def _between(summary: RunSummary, standing: Standing) -> Decision:
     tail = _cost_clause(leader.usd, shown.contender.usd) + _pending(summary)
     if summary.count("unfinished"):
         why = f"no decision before the run is finished ({figures}){tail}"
-        return Decision("unfinished", f"No winner yet: so far, {headline}", why)
+        return Decision("unfinished", f"No winner yet: so far, {headline}", why, lead=_lead(leader, shown))
     if shown.paired.tasks < SMOKE_TEST_TASKS:
         certainty = f"{count(shown.paired.tasks, 'task')} make a smoke test, not a decision ({figures}){tail}"
-        return Decision("smoke_test", f"No winner yet: {headline}", certainty)
+        return Decision("smoke_test", f"No winner yet: {headline}", certainty, lead=_lead(leader, shown))
     if not standing.tied:
         found = headline.removeprefix(leader.name)
-        return Decision("established", f"Take {leader.name}: it{found}", f"established ({figures}){tail}", leader.name)
+        certainty, lead = f"established ({figures}){tail}", _lead(leader, shown)
+        return Decision("established", f"Take {leader.name}: it{found}", certainty, leader.name, lead=lead)
     return _undecided(summary, standing, shown, shown.paired, tail)
+
+
+def _lead(leader: Contender, rival: Rival) -> Lead:
+    return Lead(leader.agent, rival.contender.agent, rival.paired)
 
 
 def _headline(leader: Contender, rival: Rival, paired: Paired) -> str:
@@ -188,13 +196,13 @@ def _undecided(summary: RunSummary, standing: Standing, shown: Rival, paired: Pa
     )
     if kept is None:
         headline = f"No winner yet: {_headline(leader, shown, paired)}"
-        return Decision("not_established", headline, f"{certainty}{tail}")
+        return Decision("not_established", headline, f"{certainty}{tail}", lead=_lead(leader, shown))
     other = shown.contender if kept is leader else leader
     gap = points(-paired.difference if kept is leader else paired.difference, decimals_of(paired))
     solved = f"{other.name} solved {'as much' if gap == '0' else f'{gap} points'}"
     ratio = _ratio(other.usd, kept.usd) or 1.0
     headline = f"Keep {kept.name}: {solved} at {ratio:.1f} times the cost{_PER_TASK}"
-    return Decision("not_established", headline, certainty, keep=kept.name)
+    return Decision("not_established", headline, certainty, keep=kept.name, lead=_lead(leader, shown))
 
 
 def _group_clause(standing: Standing) -> str:
