@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from worktrial.analyse.acceptance import Reviews
 from worktrial.analyse.columns import INFRASTRUCTURE, NOT_SOLVED, SOLVED, Columns, from_codes
-from worktrial.analyse.cost import cost_per_task, ratio_interval
+from worktrial.analyse.cost import cost_per_task
 from worktrial.analyse.criteria import candidates, resampled_figures
 from worktrial.analyse.routing import route
 from worktrial.formats.acceptance import Acceptance
@@ -146,27 +145,6 @@ def test_neither_the_order_of_rows_nor_that_of_tasks_changes_anything(
         assert [value is None for value in first.figures] == [value is None for value in second.figures]
     samples = [resampled_figures(some, Rates(), repetitions=20) for some in (columns, turned)]
     assert np.allclose(samples[0], samples[1], equal_nan=True)
-
-
-def test_the_interval_of_few_tasks_is_fiellers() -> None:
-    random = np.random.default_rng(3)
-    cost, done = random.gamma(4, 1, 40), random.binomial(3, 0.6, 40).astype(float)
-    low, high = ratio_interval(cost, done)
-    for end in (low, high):
-        p = stats.ttest_1samp(cost - end * done, 0).pvalue
-        assert p == pytest.approx(0.05, abs=0.02)
-    assert low < cost.sum() / done.sum() < high
-
-
-def test_the_interval_of_many_tasks_agrees_with_scipys_bootstrap() -> None:
-    random = np.random.default_rng(4)
-    cost, done = random.gamma(4, 1, 120), random.binomial(1, 0.6, 120).astype(float)
-    expected = stats.bootstrap(
-        (cost, done), lambda c, d, axis: c.sum(axis) / d.sum(axis), paired=True, vectorized=True, method="percentile",
-        n_resamples=4000, rng=5,
-    ).confidence_interval  # fmt: skip
-    assert ratio_interval(cost, done) == pytest.approx((expected.low, expected.high), rel=0.03)
-    assert ratio_interval(cost[::-1], done[::-1]) == pytest.approx(ratio_interval(cost, done))
 
 
 def test_escalating_solves_what_either_solves_and_pays_for_both_only_where_the_first_fails() -> None:

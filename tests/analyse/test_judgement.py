@@ -17,7 +17,8 @@ from worktrial.analyse.contest import Contestant, contestant, hold
 from worktrial.analyse.judgement import Judgement, gap_to_verdict, judge, judge_difference
 from worktrial.analyse.paired import Paired, difference_interval
 from worktrial.analyse.power import more_needed
-from worktrial.analyse.summary import summarise
+from worktrial.analyse.reading import read_run
+from worktrial.analyse.summary import summary_of
 from worktrial.formats.config import Rates
 from worktrial.formats.gate import GateConfig
 from worktrial.formats.run import AgentConfig
@@ -97,8 +98,9 @@ def side_of(folder: Path, tasks: int, outcomes: Outcomes) -> Contestant:
         return outcomes(task, ids.index(task)) if config.name == "alpha" else control(config)
 
     run = make_run(folder, suite, [agent("alpha"), CONTROLS[0]], 1, chosen)
-    summary = summarise(run, KINDS)
-    return contestant(run, summary, summary.agents[0], Rates())
+    files = read_run(run)
+    summary = summary_of(files, KINDS)
+    return contestant(files, summary, summary.agents[0], Rates())
 
 
 def judged(tmp_path: Path, tasks: int, baseline: Outcomes, run: Outcomes, **limits: float | None) -> Judgement:

@@ -19,8 +19,6 @@ Integers = NDArray[np.int32]
 OUTCOMES: tuple[Outcome, ...] = ("solved", "not_solved", "tampered", "infrastructure", "ungraded", "unfinished")
 """What the codes of `Columns.outcome` stand for."""
 SOLVED, NOT_SOLVED, TAMPERED, INFRASTRUCTURE, UNGRADED, UNFINISHED = range(6)
-SOURCES = ("", "metered", "reported", "estimated")
-"""What the codes of `Columns.source` stand for, the surest first; empty: no amount is known."""
 _VALUE = np.array([1.0, 0.0, 0.0, np.nan, np.nan, np.nan])
 """Of each outcome in the denominator; NaN is left out."""
 
@@ -59,7 +57,7 @@ class Columns:
     known_usd: Floats
     """What models took over all attempts, as far as it is known: a lower bound where `unpriced` is above 0."""
     source: NDArray[np.int8]
-    """Index into `SOURCES`: the least sure source of an amount in `known_usd`."""
+    """Index into `worktrial.analyse.reading.SOURCES`: the least sure source of an amount in `known_usd`."""
     sandbox_s_all: Floats
     """Seconds that sandboxes were open over all attempts, as far as they are known."""
     ci_s_all: Floats

@@ -16,13 +16,14 @@ from worktrial.analyse.columns import (
     outcome_matrix,
 )  # fmt: skip
 from worktrial.analyse.cost import CostPerTask, cost_per_task, costs
-from worktrial.analyse.estimate import CostRatio, Floats, cost_ratio
+from worktrial.analyse.estimate import CostRatio, Spent, cost_ratio
 from worktrial.analyse.intervals import Outcomes, Rate, solve_rate, task_means
 from worktrial.analyse.paired import Paired, compare
 from worktrial.analyse.power import More, more_needed
 from worktrial.analyse.quantiles import Quantile, quantile
+from worktrial.analyse.reading import RunFiles
 from worktrial.analyse.summary import AgentSummary, RunSummary
-from worktrial.analyse.table import collect
+from worktrial.analyse.table import columns_of
 from worktrial.formats.config import Rates
 from worktrial.store.run import RunDir
 
@@ -59,9 +60,10 @@ class Contestant:
         return self.columns.where(wanted[self.columns.task])
 
 
-def contestant(run: RunDir, summary: RunSummary, agent: AgentSummary, rates: Rates) -> Contestant:
-    """Return one agent of a run that was summed up. Raises `FormatError` on a torn file."""
-    return Contestant(run, summary, agent, collect(run).of(agent.name), rates, read_acceptance(run) or None)
+def contestant(files: RunFiles, summary: RunSummary, agent: AgentSummary, rates: Rates) -> Contestant:
+    """Return one agent of a run that was read and summed up. Raises `FormatError` on a torn file of acceptance."""
+    columns, reviews = columns_of(files).of(agent.name), read_acceptance(files.run) or None
+    return Contestant(files.run, summary, agent, columns, rates, reviews)
 
 
 @dataclass(frozen=True)
@@ -184,20 +186,19 @@ def _outcomes(one: Contestant, tasks: tuple[str, ...]) -> Outcomes:
 
 def _cost_ratio(first: Contestant, second: Contestant, tasks: tuple[str, ...]) -> CostRatio | None:
     found = [_by_task(one, tasks) for one in (first, second)]
-    if found[0] is None or found[1] is None:
-        return None
-    return cost_ratio((found[0][0], found[1][0]), (found[0][1], found[1][1]))
+    return cost_ratio(found[0], found[1]) if found[0] and found[1] else None
 
 
-def _by_task(one: Contestant, tasks: tuple[str, ...]) -> tuple[Floats, Floats] | None:
-    """Return cost and completed trials of each task, shape (tasks,); None when any cost is unknown."""
+def _by_task(one: Contestant, tasks: tuple[str, ...]) -> Spent | None:
+    """Return cost, completed trials and trials of each task; None when any cost is unknown."""
     columns = one.on(tasks)
     found = costs(columns, one.rates, one.reviews)
     if found.unknown.any():
         return None
     place = {task: number for number, task in enumerate(tasks)}
     codes = np.array([place.get(task, 0) for task in columns.tasks], dtype=np.int64)[columns.task]
-    return (
-        np.bincount(codes, weights=found.total, minlength=len(tasks)).astype(np.float64),
-        np.bincount(codes, weights=found.solved, minlength=len(tasks)).astype(np.float64),
+    cost, completed, tries = (
+        np.bincount(codes, weights=weights, minlength=len(tasks)).astype(np.float64)
+        for weights in (found.total, found.solved, None)
     )
+    return Spent(cost, completed, tries)

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worktrial.analyse.acceptance import Reviews
-from worktrial.analyse.bootstrap import percentile_interval, resampled_sums
-from worktrial.analyse.columns import INFRASTRUCTURE, SOLVED, SOURCES, UNFINISHED, Columns, task_order
-from worktrial.analyse.intervals import PSEUDO_TASKS, effective_tasks, t_quantile, wilson
-from worktrial.analyse.means import FEW_TASKS, MANY_TASKS
+from worktrial.analyse.columns import INFRASTRUCTURE, SOLVED, UNFINISHED, Columns, task_order
+from worktrial.analyse.estimate import ratio_interval
+from worktrial.analyse.reading import SOURCES
 from worktrial.formats.config import Rates
 
 Floats = NDArray[np.float64]
@@ -185,60 +184,6 @@ def cost_per_task(columns: Columns, agent: str, rates: Rates, reviews: Reviews |
         per_completed=_per(found.total, found.solved, tasks) if whole else None,
         per_accepted=_per(found.total, taken, tasks) if whole and reviews and not undecided else None,
     )
-
-
-def ratio_interval(cost: Floats, completed: Floats, tries: Floats | None = None) -> tuple[float, float]:
-    """Return the 95% interval of sum(cost) / sum(completed) for tasks like these; the upper end may be infinite.
-
-    All have shape (tasks,); `tries` are the trials of each task, None: as many as were completed at most. Below
-    `FEW_TASKS` and above `MANY_TASKS` it is Fieller's with t (Fieller 1954, JRSS B 16, 175-185): all r for which a
-    paired t test does not reject that cost - r * completed has mean zero; two half pseudo-tasks of average cost, one
-    completed and one not, steady what few tasks say of the spread (see `worktrial.analyse.intervals.PSEUDO_TASKS`). In
-    between it is the expanded percentile bootstrap by task. The lower end is never above the mean cost over the upper
-    end of the rate of completion (Wilson's, effective size): where few tasks are completed either method takes their
-    number for surer than it is, and covered .88 in place of .95.
-    """
-    if len(cost) < 2:
-        return 0.0, math.inf
-    if tries is None:
-        tries = np.full(len(cost), max(1.0, float(completed.max())))
-    size = effective_tasks(completed / tries, tries)
-    _, most = wilson(float(np.mean(completed / tries)) * size, size, t_quantile(0.975, len(cost) - 1))
-    low, high = _few_or_many(cost, completed)
-    return min(low, float(cost.sum() / tries.sum()) / most), high
-
-
-def _few_or_many(cost: Floats, completed: Floats) -> tuple[float, float]:
-    if not FEW_TASKS <= len(cost) <= MANY_TASKS:
-        return _fieller(cost, completed)
-    order = np.lexsort((completed, cost))  # so that the order of tasks changes nothing
-    sums = resampled_sums(np.column_stack([cost, completed])[order])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], math.inf)
-    return percentile_interval(ratios, len(cost))
-
-
-def _fieller(cost: Floats, completed: Floats) -> tuple[float, float]:
-    most = max(1.0, float(completed.max()))
-    mean = float(cost.mean())
-    weights = np.concatenate([np.ones(len(cost)), [PSEUDO_TASKS, PSEUDO_TASKS]])
-    both = np.column_stack([np.concatenate([cost, [mean, mean]]), np.concatenate([completed, [0.0, most]])])
-    count = float(weights.sum())
-    centre = weights @ both / count
-    spread = (both - centre).T @ ((both - centre) * weights[:, None]) / (count - 1) / count
-    t2 = t_quantile(0.975, count - 1) ** 2
-    # a r² - 2 b r + c <= 0
-    a = centre[1] ** 2 - t2 * spread[1, 1]
-    b = centre[0] * centre[1] - t2 * spread[0, 1]
-    c = centre[0] ** 2 - t2 * spread[0, 0]
-    a, b, c = float(a), float(b), float(c)
-    root = math.sqrt(max(0.0, b * b - a * c))
-    if a > 0:
-        return max(0.0, (b - root) / a), (b + root) / a
-    # The number of completed tasks is not told from none: there is no upper end.
-    if c <= 0:
-        return 0.0, math.inf
-    return (c / (b + root) if b + root > 0 else 0.0), math.inf
 
 
 def _per(total: Floats, done: NDArray[np.bool_], tasks: NDArray[np.int32]) -> Ratio:

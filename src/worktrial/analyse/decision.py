@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from worktrial.analyse.standing import Contender, Rival, Standing, stand
 from worktrial.analyse.summary import AgentSummary, Lead, Outcome, RunSummary
 from worktrial.analyse.words import UNKNOWN, count, listing, p_value, percent, points
 
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from worktrial.analyse.paired import Paired
 
 SMOKE_TEST_TASKS = 20
-"""Below this, 20 tasks with a trial each could only show differences of 35 points: nothing to decide by."""
+"""Below this, 20 tasks with a trial each could only show differences of 37 points: nothing to decide by."""
 
 _SAME_COST = 1.1
 """Ratios of costs closer to 1 than this are the same cost."""
-_ALPHA = 0.05
 _PER_TASK = " per completed task"
 _NARROW = 0.2
 """Intervals narrower than this are told with a decimal."""
@@ -53,7 +52,10 @@ class Decision:
     agent: str | None = None
     """The agent to take; None unless the level is *established*."""
     keep: str | None = None
-    """The agent to go on with while nothing is established: the one that costs less. None when that is not known."""
+    """The agent to go on with while nothing is established: of those tied the one that costs least. None when that is
+    not known."""
+    lead: Lead | None = None
+    """The comparison that the sentence tells; None when it tells none."""
 
     @property
     def sentence(self) -> str:
@@ -69,8 +71,8 @@ def decide(
     """Return the decision that the run allows, never a stronger one.
 
     `each_usd` is what a completed task costs with each agent where more is known of it than the trials say (sandboxes,
-    tests, people's review); None is unknown. `compared`, of all contenders with each other, makes the winner's test one
-    of a family: the more agents are tried, the easier one of them leads by chance.
+    tests, people's review); None is unknown. `compared`, of all contenders with each other, spares comparing them
+    again. See `worktrial.analyse.standing.stand` for who is compared.
     """
     if broken := broken_controls(summary):
         reasons = "; ".join(reason for reason, _ in broken)
@@ -81,11 +83,8 @@ def decide(
             f"mend or drop these tasks before reading on: {listing(tasks)}{_pending(summary)}",
         )
     graded = [(agent, agent.rate) for agent in summary.contenders if agent.rate]
-    if summary.lead:
-        costs = [agent.cost_per_completed_usd for agent in (summary.lead.best, summary.lead.second)]
-        if each_usd is not None:
-            costs = [each_usd.get(agent.name) for agent in (summary.lead.best, summary.lead.second)]
-        return _between(summary, summary.lead, (costs[0], costs[1]), compared)
+    if standing := stand(summary, each_usd, compared):
+        return _between(summary, standing)
     if graded:
         return _alone(summary, *graded[0])
     if summary.contenders or not any(agent.rate for agent in summary.controls):
@@ -143,65 +142,75 @@ def caveats(summary: RunSummary) -> list[str]:
     return found
 
 
-def _between(
-    summary: RunSummary,
-    lead: Lead,
-    each_usd: tuple[float | None, float | None],
-    compared: Comparisons | None,
-) -> Decision:
-    best, second, paired = lead.best, lead.second, lead.paired
-    if paired is None:
+def _between(summary: RunSummary, standing: Standing) -> Decision:
+    leader, shown = standing.leader, (standing.tied or standing.rivals)[0]
+    if shown.paired is None:
         return Decision(
             "not_established",
-            f"No winner yet: {_result(best)}",
-            f"{second.name} shares too few graded tasks with it to be compared{_pending(summary)}",
+            f"No winner yet: {_result(leader.agent)}",
+            f"{shown.contender.name} shares too few graded tasks with it to be compared{_pending(summary)}",
         )
-    decimals = decimals_of(paired)
-    if points(paired.difference, decimals) == "0":
-        headline = f"{best.name} and {second.name} are level: {_result(best)}"
-    else:
-        word = "more" if paired.difference > 0 else "fewer"
-        headline = f"{_result(best)}, {_unsigned(paired.difference, decimals)} {word} than {second.name}"
-    p, family = _in_family(lead, paired, compared)
-    figures = (
-        f"95% CI {points(paired.low, decimals)} to {points(paired.high, decimals)} points, {p_value(p)}"
-        f"{f' over {family} comparisons' if family > 1 else ''}{_each(summary)}"
-    )
-    tail = _cost_clause(*each_usd) + _pending(summary)
+    headline, figures = _headline(leader, shown, shown.paired), _figures(summary, standing, shown, shown.paired)
+    tail = _cost_clause(leader.usd, shown.contender.usd) + _pending(summary)
     if summary.count("unfinished"):
         why = f"no decision before the run is finished ({figures}){tail}"
-        return Decision("unfinished", f"No winner yet: so far, {headline}", why)
-    if paired.tasks < SMOKE_TEST_TASKS:
-        certainty = f"{count(paired.tasks, 'task')} make a smoke test, not a decision ({figures}){tail}"
-        return Decision("smoke_test", f"No winner yet: {headline}", certainty)
-    if paired.established and p < _ALPHA and paired.difference > 0:
-        found = headline.removeprefix(best.name)
-        return Decision("established", f"Take {best.name}: it{found}", f"established ({figures}){tail}", best.name)
-    return _undecided(lead, paired, _ratio(*each_usd), headline=headline, figures=figures, tail=tail)
+        return Decision("unfinished", f"No winner yet: so far, {headline}", why, lead=_lead(leader, shown))
+    if shown.paired.tasks < SMOKE_TEST_TASKS:
+        certainty = f"{count(shown.paired.tasks, 'task')} make a smoke test, not a decision ({figures}){tail}"
+        return Decision("smoke_test", f"No winner yet: {headline}", certainty, lead=_lead(leader, shown))
+    if not standing.tied:
+        found = headline.removeprefix(leader.name)
+        certainty, lead = f"established ({figures}){tail}", _lead(leader, shown)
+        return Decision("established", f"Take {leader.name}: it{found}", certainty, leader.name, lead=lead)
+    return _undecided(summary, standing, shown, shown.paired, tail)
 
 
-def _in_family(lead: Lead, paired: Paired, compared: Comparisons | None) -> tuple[float, int]:
-    """Return the p-value of the lead, adjusted for all comparisons that were made, and how many they were."""
-    for pair in compared.pairs if compared else ():
-        if {pair.first, pair.second} == {lead.best.name, lead.second.name}:
-            return pair.p_adjusted, len(compared.pairs) if compared else 1
-    return paired.p, 1
+def _lead(leader: Contender, rival: Rival) -> Lead:
+    return Lead(leader.agent, rival.contender.agent, rival.paired)
 
 
-def _undecided(lead: Lead, paired: Paired, ratio: float | None, *, headline: str, figures: str, tail: str) -> Decision:
-    """Say which agent to go on with when the better one is not shown to be better: the one that costs less."""
-    certainty = f"not established ({figures}); {_wanted(paired)}"
-    if ratio is None or 1 / _SAME_COST < ratio < _SAME_COST:
-        return Decision("not_established", f"No winner yet: {headline}", f"{certainty}{tail}")
-    keep, other = (lead.second, lead.best) if ratio > 1 else (lead.best, lead.second)
-    gap = points(paired.difference if ratio > 1 else -paired.difference, decimals_of(paired))
-    solved = f"{other.name} solved {'as much' if gap == '0' else f'{gap} points'}"
-    return Decision(
-        "not_established",
-        f"Keep {keep.name}: {solved} at {max(ratio, 1 / ratio):.1f} times the cost{_PER_TASK}",
-        certainty,
-        keep=keep.name,
+def _headline(leader: Contender, rival: Rival, paired: Paired) -> str:
+    decimals = decimals_of(paired)
+    if points(paired.difference, decimals) == "0":
+        return f"{leader.name} and {rival.contender.name} are level: {_result(leader.agent)}"
+    word = "more" if paired.difference > 0 else "fewer"
+    return f"{_result(leader.agent)}, {_unsigned(paired.difference, decimals)} {word} than {rival.contender.name}"
+
+
+def _figures(summary: RunSummary, standing: Standing, rival: Rival, paired: Paired) -> str:
+    decimals, family = decimals_of(paired), len(standing.rivals)
+    return (
+        f"95% CI {points(paired.low, decimals)} to {points(paired.high, decimals)} points, {p_value(rival.p)}"
+        f"{f' over {family} comparisons' if family > 1 else ''}{_each(summary)}"
     )
+
+
+def _undecided(summary: RunSummary, standing: Standing, shown: Rival, paired: Paired, tail: str) -> Decision:
+    """Say which agent to go on with when the best one is not shown to be best: of those tied the cheapest."""
+    leader, kept, group = standing.leader, standing.cheapest(_SAME_COST), _group_clause(standing)
+    for rival in standing.tied:
+        if rival.contender is kept and rival.paired:
+            shown, paired = rival, rival.paired
+    certainty = (
+        f"not established ({_figures(summary, standing, shown, paired)}); {_wanted(leader, shown, paired)}{group}"
+    )
+    if kept is None:
+        headline = f"No winner yet: {_headline(leader, shown, paired)}"
+        return Decision("not_established", headline, f"{certainty}{tail}", lead=_lead(leader, shown))
+    other = shown.contender if kept is leader else leader
+    gap = points(-paired.difference if kept is leader else paired.difference, decimals_of(paired))
+    solved = f"{other.name} solved {'as much' if gap == '0' else f'{gap} points'}"
+    ratio = _ratio(other.usd, kept.usd) or 1.0
+    headline = f"Keep {kept.name}: {solved} at {ratio:.1f} times the cost{_PER_TASK}"
+    return Decision("not_established", headline, certainty, keep=kept.name, lead=_lead(leader, shown))
+
+
+def _group_clause(standing: Standing) -> str:
+    """Name the tie group where it is more than two, and who is behind it."""
+    names = [standing.leader.name, *(rival.contender.name for rival in standing.tied)]
+    clause = f"; {listing(names, 9)} are not told apart" if len(names) > 2 else ""
+    behind = [rival.contender.name for rival in standing.behind]
+    return clause + (f"; {listing(behind, 9)} solved less" if behind else "")
 
 
 def _ratio(own_usd: float | None, other_usd: float | None) -> float | None:
@@ -209,39 +218,15 @@ def _ratio(own_usd: float | None, other_usd: float | None) -> float | None:
     return own_usd / other_usd if own_usd and other_usd else None
 
 
-def _wanted(paired: Paired) -> str:
+def _wanted(leader: Contender, rival: Rival, paired: Paired) -> str:
     """Say what more tasks would show; of the differences worth a decision the smallest that is in reach."""
+    from worktrial.analyse.power import more_needed
+
     for wanted in _WORTH_KNOWING:
-        more = more_tasks(paired, wanted)
-        if more and more <= _IN_REACH_TASKS:
-            return f"{count(more, 'more task')} would show a difference of {_unsigned(wanted)}"
+        more = more_needed(leader.outcomes, rival.contender.outcomes, wanted)
+        if more and 0 < more.tasks <= _IN_REACH_TASKS:
+            return f"{count(more.tasks, 'more task')} would show a difference of {_unsigned(wanted)}"
     return f"only differences of {_unsigned(paired.detectable)} or more would show in a run of this size"
-
-
-def more_tasks(paired: Paired, difference: float) -> int | None:
-    """Return how many more tasks like these would show a true `difference` (0..1] with 80% power.
-
-    From the spread that was observed, by the formula of `Paired.detectable`; None when that is at its bound of 1.
-    """
-    from worktrial.analyse.intervals import t_quantile
-    from worktrial.analyse.paired import ALPHA, POWER
-
-    if paired.detectable >= 1:
-        return None
-
-    def error(tasks: int) -> float:
-        return (t_quantile(1 - ALPHA / 2, tasks - 1) + t_quantile(POWER, tasks - 1)) / math.sqrt(tasks)
-
-    def shown(tasks: int) -> float:
-        return paired.detectable * error(tasks) / error(paired.tasks)
-
-    short = enough = paired.tasks
-    while shown(enough) > difference:
-        enough *= 2
-    while enough - short > 1:
-        middle = (short + enough) // 2
-        short, enough = (middle, enough) if shown(middle) > difference else (short, middle)
-    return enough - paired.tasks
 
 
 def _alone(summary: RunSummary, agent: AgentSummary, rate: Rate) -> Decision:

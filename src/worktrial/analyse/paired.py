@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtr
 
-from worktrial.analyse.intervals import Outcomes, t_quantile, task_means
-from worktrial.analyse.means import Groups, mean_interval, steadied
+from worktrial.analyse.intervals import FEW_TASKS, NORMAL, Outcomes, t_quantile, task_means
+from worktrial.analyse.means import Groups, steadied
 
 EXACT_TASKS = 16
 """Up to so many differing tasks all sign flips are tried; 2^16 of them take a few milliseconds."""
@@ -20,6 +20,11 @@ MANY_SIZES = 2000
 """Above so many differences of unlike size the normal limit of the flips is taken in their place."""
 ALPHA = 0.05
 POWER = 0.8
+STEPS = 1.5
+"""Trials that the exact test loses by counting in whole ones (see `worktrial.analyse.power.detectable_difference`)."""
+MANY_TASKS = 1000
+"""Above so many tasks the bootstrap is left: both are then the same to a hair, and it only adds noise."""
+REPETITIONS = 10_000
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,15 @@ def compare(first: Outcomes, second: Outcomes, groups: Groups | None = None) -> 
     groups = None if groups is None else groups[kept]
     if len(differences) < 2:
         return None
-    low, high = difference_interval(differences, groups)
+    flip = flip_size(first[kept], second[kept])
+    low, high = difference_interval(differences, flip, groups)
     return Paired(
         difference=float(np.mean(differences)),
         low=low,
         high=high,
         p=sign_flip_p(differences, groups=groups),
         tasks=len(differences),
-        detectable=detectable_difference(differences, groups),
+        detectable=detectable_difference(differences, flip, groups),
     )
 
 
@@ -111,22 +117,68 @@ def sign_flip_p(differences: NDArray[np.float64], *, groups: Groups | None = Non
     return (extreme + 1) / (FLIPS + 1)
 
 
-def difference_interval(differences: NDArray[np.float64], groups: Groups | None = None) -> tuple[float, float]:
+def flip_size(first: Outcomes, second: Outcomes) -> float:
+    """Return the size, 0..1, of the difference that pseudo-tasks are given: 1 at one trial a task, 1/sqrt(K) at K.
+
+    That is how the noise of a task's mean shrinks with its trials. Every task of both has a graded trial.
+    """
+    shares = [float(np.mean(1 / np.sum(~np.isnan(one), axis=1))) for one in (first, second)]
+    return math.sqrt(sum(shares) / 2)
+
+
+def pseudo_pairs(flip: float) -> float:
+    """Return the weight of each of the two pseudo-tasks of size `flip`, one in favour of either agent.
+
+    They steady the spread of differences, as in Agresti and Min (2005), Statistics in Medicine 24, 729-740, and Bonett
+    and Price (2012), Journal of Educational and Behavioral Statistics 37, 479-488. Half a task each, and .6 at one
+    trial a task: with .5 the coverage falls to .88 at 10, 13 and 20 tasks, with .6 it is .93 or more, over true
+    differences of 5 to 30 points and tasks from all alike to nearly all or nothing.
+    """
+    return 0.6 if flip >= 1 else 0.5
+
+
+def difference_interval(
+    differences: NDArray[np.float64], flip: float = 1.0, groups: Groups | None = None
+) -> tuple[float, float]:
     """Return the 95% interval of the mean difference; `differences` has shape (tasks,), values in -1..1.
 
-    t on task differences below 50 tasks, bootstrap by task above: see `worktrial.analyse.means.mean_interval`.
+    Two pseudo-tasks of size `flip` steady it (see `pseudo_pairs`). Below `FEW_TASKS` and above `MANY_TASKS`
+    tasks the interval is the mean plus or minus the normal quantile times the standard error (Student's t, with the
+    spread steadied as it is, covered .97 to .99 at ten tasks), in between the percentile bootstrap (Efron and
+    Tibshirani 1993, chapter 13); with `groups` by t on the clusters. Fewer than two tasks or groups say nothing: -1..1.
     """
-    return mean_interval(differences, (-1.0, 1.0), groups)
+    if len(differences) < 2 or (groups is not None and len(np.unique(groups)) < 2):
+        return -1.0, 1.0
+    if groups is None and FEW_TASKS <= len(differences) <= MANY_TASKS:
+        low, high = _bootstrap(differences, flip)
+    else:
+        mean, error, degrees = steadied(differences, (-flip, flip), pseudo_pairs(flip), groups)
+        half = error * (NORMAL if groups is None else t_quantile(0.975, degrees))
+        low, high = mean - half, mean + half
+    return max(-1.0, low), min(1.0, high)
 
 
-def detectable_difference(differences: NDArray[np.float64], groups: Groups | None = None) -> float:
+def _bootstrap(differences: NDArray[np.float64], flip: float) -> tuple[float, float]:
+    """Draw from the distinct values: with few trials a task there are few, and the order of tasks changes nothing."""
+    distinct, counts = np.unique(np.round(differences, 12), return_counts=True)
+    distinct = np.concatenate([distinct, [-flip, flip]])
+    weights = np.concatenate([counts, [pseudo_pairs(flip)] * 2])
+    # Differences the other way round give the same interval the other way round.
+    order = np.argsort(-distinct if float(np.sum(differences)) < 0 else distinct, kind="stable")
+    count = len(differences)
+    drawn = np.random.default_rng(0).multinomial(count, (weights / weights.sum())[order], REPETITIONS)
+    low, high = np.quantile(drawn @ distinct[order] / count, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def detectable_difference(differences: NDArray[np.float64], flip: float = 1.0, groups: Groups | None = None) -> float:
     """Return the true difference that a paired test on as many tasks shows with 80% power, at most 1.
 
     delta = (t_{1-alpha/2} + t_{1-beta}) times the standard error of the mean difference as observed, which holds both
     the spread between tasks and that of the trials of one task, and what the exact test loses by counting in whole
     trials (see `worktrial.analyse.power.detectable_difference`).
     """
-    _, error, degrees = steadied(differences, (-1.0, 1.0), groups)
+    _, error, degrees = steadied(differences, (-flip, flip), pseudo_pairs(flip), groups)
     sizes = np.abs(differences[np.abs(differences) > 1e-12])
-    step = float(sizes.min(initial=1.0)) / len(differences)
+    step = STEPS * float(sizes.min(initial=1.0)) / len(differences)
     return min(1.0, (t_quantile(1 - ALPHA / 2, degrees) + t_quantile(POWER, degrees)) * error + step)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from worktrial.analyse.acceptance import Reviews
 from worktrial.analyse.columns import Columns, matrix
-from worktrial.analyse.cost import Ratio, costs, ratio_interval
+from worktrial.analyse.cost import Ratio, costs
+from worktrial.analyse.estimate import ratio_interval
 from worktrial.analyse.intervals import Rate, solve_rate
 from worktrial.formats.config import Rates
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from worktrial.errors import FormatError
+from worktrial.analyse.reading import RunFiles, TrialFiles, read_run
 from worktrial.formats.run import AgentConfig, RunLock, RunRequest
 from worktrial.formats.trial import ToolUse, Trial
 from worktrial.formats.verdict import Verdict
-from worktrial.store.files import read_model
-from worktrial.store.run import RunDir, TrialDir
+from worktrial.store.run import RunDir
 
 if TYPE_CHECKING:
     from worktrial.analyse.intervals import Outcomes, Rate
@@ -151,20 +150,25 @@ class RunSummary:
 
 
 def summarise(run: RunDir, controls: Collection[str]) -> RunSummary:
-    """Read every trial of `run` once and sum up.
+    """Read every trial of `run` once and sum up; see `read_run` and `summary_of`."""
+    return summary_of(read_run(run), controls)
 
-    `controls` are the kinds of agent that measure the suite (`worktrial.agents.CONTROLS`). Raises `FormatError` naming
-    the file when one is torn or is not of the trial whose folder it lies in.
+
+def summary_of(files: RunFiles, controls: Collection[str]) -> RunSummary:
+    """Sum up a run that was read.
+
+    `controls` are the kinds of agent that measure the suite (`worktrial.agents.CONTROLS`).
     """
-    request, lock = run.request(), run.lock()
+    request = files.request
     rows: list[TrialRow] = []
     agents = []
     for config in request.everyone():
-        own = [read_row(trial) for trial in _trial_dirs(run, request, config)]
-        cost = _cost(own, _set_aside(run, request, config), free=config.kind in controls)
-        agents.append(_agent(config, config.kind in controls, own, cost, request))
-        rows += own
-    return RunSummary(request, lock, tuple(agents), tuple(rows), _lead(agents, rows, request))
+        own = [trial for trial in files.trials if trial.config.name == config.name]
+        free = config.kind in controls
+        mine = [row_of(trial, free=free) for trial in own]
+        agents.append(_agent(config, free, mine, _cost(own, free=free), request))
+        rows += mine
+    return RunSummary(request, files.lock, tuple(agents), tuple(rows), _lead(agents, rows, request))
 
 
 def agents_json(summary: RunSummary) -> dict[str, Any]:
@@ -187,31 +191,25 @@ def agents_json(summary: RunSummary) -> dict[str, Any]:
     }
 
 
-def read_row(trial_dir: TrialDir) -> TrialRow:
-    """Return the row of one trial."""
-    trial = trial_dir.trial()
-    if trial is None:
-        return TrialRow(trial_dir.agent, trial_dir.task, trial_dir.n, "unfinished")
-    if (trial.agent, trial.task, trial.n) != (trial_dir.agent, trial_dir.task, trial_dir.n):
-        raise FormatError(
-            f"{trial_dir.path / 'trial.json'} is not of this trial",
-            cause=f"it says {trial.agent}/{trial.task}/{trial.n}",
-            hint="put the folder back where it was, or delete it and run again",
-        )
-    verdict = trial_dir.verdict()
+def row_of(files: TrialFiles, *, free: bool) -> TrialRow:
+    """Return the row of one trial; `free`: its agent calls no model."""
+    name = files.config.name
+    if files.last is None or files.last.trial is None:
+        return TrialRow(name, files.task, files.n, "unfinished")
+    trial, verdict, amount = files.last.trial, files.last.verdict, files.last.amount(free=free)
     outcome = outcome_of(trial, verdict)
     # What the attempt ended with explains an ungraded or failed trial better than silence does.
     cause = (verdict.cause if verdict else "") or (trial.cause or trial.ended if outcome != "solved" else "")
     silent = trial.usage.requests == 0 and trial.usage.cost_usd is None
     return TrialRow(
-        trial.agent,
-        trial.task,
-        trial.n,
+        name,
+        files.task,
+        files.n,
         outcome,
         cause=cause,
         detail=(verdict.detail if verdict else "") or trial.detail,
         started_at=trial.started_at,
-        cost_usd=trial.usage.cost_usd,
+        cost_usd=amount.usd if amount.whole else None,
         agent_s=trial.timings.agent_s,
         input_tokens=None if silent else trial.usage.input_tokens,
         output_tokens=None if silent else trial.usage.output_tokens,
@@ -227,29 +225,9 @@ def outcome_of(trial: Trial, verdict: Verdict | None) -> Outcome:
     return "infrastructure" if trial.ended == "infrastructure" else "ungraded"
 
 
-def _trial_dirs(run: RunDir, request: RunRequest, config: AgentConfig) -> Iterable[TrialDir]:
-    for task in request.tasks:
-        for n in range(1, request.trials_of(config) + 1):
-            yield run.trial_dir(config.name, task, n)
-
-
-def _set_aside(run: RunDir, request: RunRequest, config: AgentConfig) -> list[float | None]:
-    """Return the costs of attempts that were moved aside; None for those that are unknown."""
-    costs: list[float | None] = []
-    for task in request.tasks:
-        for folder in sorted(run.trial_dir(config.name, task, 1).path.parent.glob("*.attempt-*")):
-            path = folder / "trial.json"
-            costs.append(read_model(path, Trial, "trial").usage.cost_usd if path.exists() else None)
-    return costs
-
-
-def _cost(rows: list[TrialRow], set_aside: list[float | None], *, free: bool) -> Cost:
-    attempts = [row.cost_usd for row in rows if row.outcome != "unfinished"] + set_aside
-    if free:
-        # Controls call no model: that a killed one left no bill is no riddle.
-        attempts = [cost or 0.0 for cost in attempts]
-    known = [cost for cost in attempts if cost is not None]
-    return Cost(len(attempts), sum(known), len(attempts) - len(known))
+def _cost(trials: list[TrialFiles], *, free: bool) -> Cost:
+    amounts = [attempt.amount(free=free) for trial in trials for attempt in trial.attempts]
+    return Cost(len(amounts), sum(amount.usd for amount in amounts), sum(not amount.whole for amount in amounts))
 
 
 def _agent(config: AgentConfig, control: bool, rows: list[TrialRow], cost: Cost, request: RunRequest) -> AgentSummary:

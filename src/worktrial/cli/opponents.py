@@ -9,7 +9,8 @@ from pathlib import Path
 
 from worktrial import agents
 from worktrial.analyse.contest import Contest, Contestant, contestant, hold
-from worktrial.analyse.summary import AgentSummary, RunSummary, summarise
+from worktrial.analyse.reading import read_run
+from worktrial.analyse.summary import AgentSummary, RunSummary, summary_of
 from worktrial.analyse.versions import Apart, shared_tasks
 from worktrial.analyse.words import count, listing
 from worktrial.errors import UsageError
@@ -52,15 +53,16 @@ def match(first: Path, second: Path | None, names: Sequence[str | None], rates: 
     runs = [RunDir.open(first)]
     if second is not None:
         runs.append(RunDir.open(second))
-    summaries = [summarise(run, agents.CONTROLS) for run in runs]
+    read = [read_run(run) for run in runs]
+    summaries = [summary_of(files, agents.CONTROLS) for files in read]
     if len(runs) == 1:
         chosen = _two_of(runs[0], summaries[0], names)
-        pair = [contestant(runs[0], summaries[0], agent, rates) for agent in chosen]
+        pair = [contestant(read[0], summaries[0], agent, rates) for agent in chosen]
     else:
         given = [names[0] if names else None, names[-1] if names else None]
         pair = [
-            contestant(run, summary, _one_of(run, summary, name), rates)
-            for run, summary, name in zip(runs, summaries, given, strict=True)
+            contestant(files, summary, _one_of(files.run, summary, name), rates)
+            for files, summary, name in zip(read, summaries, given, strict=True)
         ]
     return _held(*pair)
 

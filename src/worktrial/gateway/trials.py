@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 from worktrial.formats.gateway import UNSENT, GatewayRecord, Outcome, Source
@@ -105,6 +106,11 @@ class TrialMeter:
     def close(self) -> None:
         """Close its record."""
         self.recorder.close()
+
+
+def usage_of(records: Iterable[GatewayRecord]) -> Usage:
+    """Return the sums over a trial's records. The cost is unknown as soon as that of one request is."""
+    return reduce(_added, records, Usage(cost_usd=0.0, cost_source="metered"))
 
 
 def tokens_of(record: GatewayRecord) -> int:

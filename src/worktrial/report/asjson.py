@@ -20,7 +20,8 @@ from worktrial.report.reckoning import Reckoning
 def report_json(found: Reckoning, landed: Landed) -> dict[str, Any]:
     """Return `report.json`: the decision, the agents' figures, and one row per trial."""
     summary, decision = found.summary, found.decision
-    paired = summary.lead.paired if summary.lead else None
+    lead = decision.lead or summary.lead
+    paired = lead.paired if lead else None
     common = agents_json(summary)["agents"]
     return {
         "format": "worktrial/report@1",
@@ -36,10 +37,10 @@ def report_json(found: Reckoning, landed: Landed) -> dict[str, Any]:
             "caveats": caveats(summary) + ([landed.problem] if landed.problem else []),
         },
         "comparison": paired
-        and summary.lead
+        and lead
         and {
-            "best": summary.lead.best.name,
-            "second": summary.lead.second.name,
+            "best": lead.best.name,
+            "second": lead.second.name,
             "difference": paired.difference,
             "ci95": [paired.low, paired.high],
             "p": paired.p,

@@ -50,6 +50,7 @@ def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
     rows = Grid(summary, landed, links)
     failed = failures(summary)
     verdict, _, reason = decision.headline.partition(": ")
+    lead = decision.lead or summary.lead
     values: dict[str, Any] = {
         "summary": summary,
         "decision": decision,
@@ -59,8 +60,9 @@ def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
         "agents": agents,
         "rate_bar": rate_bar,
         "axis": rate_axis(),
-        "difference": difference_bar(summary.lead.paired) if summary.lead and summary.lead.paired else None,
-        "decimals": decimals_of(summary.lead.paired) if summary.lead and summary.lead.paired else 0,
+        "lead": lead,
+        "difference": difference_bar(lead.paired) if lead and lead.paired else None,
+        "decimals": decimals_of(lead.paired) if lead and lead.paired else 0,
         "pareto": pareto_chart(points, "seconds" if by_time else "usd", decision.agent or decision.keep),
         "pareto_points": figures.beaten_by(points),
         "by_time": by_time,

@@ -12,10 +12,11 @@ from worktrial.analyse.cost import CostPerTask, cost_per_task
 from worktrial.analyse.criteria import candidates, resampled_figures
 from worktrial.analyse.decision import Decision, decide
 from worktrial.analyse.multiple import Comparisons, compare_all
+from worktrial.analyse.reading import read_run
 from worktrial.analyse.routing import Route, route
 from worktrial.analyse.score import Scoring, score
-from worktrial.analyse.summary import RunSummary, outcomes, summarise
-from worktrial.analyse.table import collect
+from worktrial.analyse.summary import RunSummary, outcomes, summary_of
+from worktrial.analyse.table import columns_of
 from worktrial.formats.config import Configuration
 from worktrial.store.run import RunDir
 
@@ -47,8 +48,9 @@ class Reckoning:
 
 def reckon(run: RunDir, configuration: Configuration) -> Reckoning:
     """Read a run and reckon. Raises `FormatError` naming the file that is torn."""
-    summary = summarise(run, CONTROLS)
-    columns, reviews = collect(run), read_acceptance(run)
+    files = read_run(run)
+    summary = summary_of(files, CONTROLS)
+    columns, reviews = columns_of(files), read_acceptance(run)
     names = [agent.name for agent in summary.contenders if agent.name in columns.agents]
     costs = {name: cost_per_task(columns, name, configuration.rates, reviews) for name in names}
     each = {name: cost.per_completed.usd if cost.per_completed else None for name, cost in costs.items()}

@@ -15,10 +15,13 @@ from worktrial.errors import EnvironmentBuildError, InfrastructureError, Reposit
 from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.task import Task, consolidated
-from worktrial.formats.trial import HowAsked, Timings, ToolUse, Trial
+from worktrial.formats.trial import HowAsked, Timings, ToolUse, Trial, Usage
 from worktrial.gateway.limits import Budget
+from worktrial.gateway.recording import RECORDS, read_records
+from worktrial.gateway.trials import usage_of
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment, ReadFile
+from worktrial.run.link import asks
 from worktrial.run.redacting import redact_trial
 from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer
 from worktrial.sandboxes.protocol import Sandbox, Workspace
@@ -54,13 +57,14 @@ class Attempts:
     async def make(self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir) -> Trial:
         """Let `agent` attempt `task` and write patch, trajectory, logs and, last, `trial.json`.
 
-        A failure that is not the agent's ends the trial as *infrastructure*. Raises `StorageError` on a full disk.
+        A failure that is not the agent's ends the trial as *infrastructure*, with the time that it took and what was
+        asked of models until then. Raises `StorageError` on a full disk.
         """
-        started_at = now()
+        started_at, clock = now(), _Clock()
         with writing(trial_dir.logs):
             trial_dir.logs.mkdir(parents=True, exist_ok=True)
         try:
-            trial = await self._make(agent, config, task, trial_dir)
+            trial = await self._make(agent, config, task, trial_dir, clock=clock)
         except (EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError) as error:
             trial = Trial(
                 agent=config.name,
@@ -70,24 +74,28 @@ class Attempts:
                 ended="infrastructure",
                 cause=type(error).__name__.removesuffix("Error").lower() + "_failed",
                 detail=str(error),
+                usage=await asyncio.to_thread(_used, trial_dir.path, silent=not clock.laps or self._is_metered(config)),
+                timings=clock.timings(),
                 control=config.kind in CONTROLS,
                 sandbox=self._sandbox.tier,
             )
         trial_dir.write_trial(trial)
         return trial
 
-    async def _make(self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir) -> Trial:
-        started_at, clock = now(), _Clock()
+    async def _make(
+        self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir, *, clock: _Clock
+    ) -> Trial:
+        started_at = now()
         layer = await asyncio.to_thread(tree_layer, self._git, task.base_tree)
         recipe = self._suite.environment(task.environment)
         environment = await load(task.language).build(recipe, self._sandbox, layer.files)
         repository = await asyncio.to_thread(repository_layer, self._git, layer, environment.additions)
         workspace = await self._sandbox.open((repository, environment.additions, layer.files), self._limits)
         try:
-            workspace_s = clock.lap()
+            clock.lap()
             asked = self._asked(task, config)
             outcome = await self._attempt((agent, config), task, workspace, environment, trial_dir, asked=asked)
-            agent_s = clock.lap()
+            clock.lap()
             patch = await self._patch(workspace, layer, environment, task)
         finally:
             await workspace.close()
@@ -112,7 +120,7 @@ class Attempts:
             agent_version=outcome.version,
             served_by=dict(outcome.served_by),
             steps=outcome.steps,
-            timings=Timings(workspace_s=workspace_s, agent_s=agent_s, patch_s=clock.lap()),
+            timings=clock.timings(),
             control=config.kind in CONTROLS,
             asked=asked.how,
             sandbox=workspace.tier,
@@ -154,6 +162,10 @@ class Attempts:
             except TimeoutError:
                 return Outcome(ended="timeout", cause="timeout", detail="the agent did not stop at its time limit")
 
+    def _is_metered(self, config: AgentConfig) -> bool:
+        """Whether all that an agent asks of models is on record."""
+        return config.kind in CONTROLS or (self._gateway is not None and asks(config))
+
     def _asked(self, task: Task, config: AgentConfig) -> _Asked:
         """Return what an agent is asked, and how: turn by turn where it can be, else all prompts in one."""
         if len(task.prompts) < 2:
@@ -190,11 +202,27 @@ class _Asked:
 
 
 class _Clock:
-    """Wall-clock seconds since the lap before."""
+    """Wall-clock seconds of the workspace, the agent and the patch, one lap each."""
 
     def __init__(self) -> None:
+        self.laps: list[float] = []
         self._last = time.monotonic()
 
-    def lap(self) -> float:
+    def lap(self) -> None:
         before, self._last = self._last, time.monotonic()
-        return round(self._last - before, 4)
+        self.laps.append(round(self._last - before, 4))
+
+    def timings(self) -> Timings:
+        """Return all laps; the one that is under way ends now."""
+        self.lap()
+        return Timings(**dict(zip(("workspace_s", "agent_s", "patch_s"), self.laps, strict=False)))
+
+
+def _used(folder: Path, *, silent: bool) -> Usage:
+    """Return what a failed attempt used by the gateway's record.
+
+    Without a record nothing, if it is `silent` that nothing was asked, or else that is unknown.
+    """
+    if (folder / RECORDS).exists():
+        return usage_of(read_records(folder))
+    return Usage(cost_usd=0.0, cost_source="metered") if silent else Usage()

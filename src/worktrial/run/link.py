@@ -78,7 +78,7 @@ def gateway_for(request: RunRequest, budgets: Budgets) -> GatewayLink | None:
     limit, a price.
     """
     replay = None if request.replay is None else Path(request.replay)
-    asking = [config for config in request.agents if _asks(config)]
+    asking = [config for config in request.agents if asks(config)]
     if not asking:
         return None
     config, tied = (request.gateway, {}) if replay is not None else for_agents(request.gateway, asking)
@@ -88,8 +88,8 @@ def gateway_for(request: RunRequest, budgets: Budgets) -> GatewayLink | None:
     return GatewayLink(gateway, tied, budgets.trial)
 
 
-def _asks(config: AgentConfig) -> bool:
-    """Whether an agent asks a model; of other people's programs those that are given one."""
+def asks(config: AgentConfig) -> bool:
+    """Return whether an agent asks a model; of other people's programs those that are given one."""
     return config.model is not None if config.kind == "command" else config.kind not in CONTROLS
 
 
