@@ -9,7 +9,7 @@ from random import Random
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.report.fakerun import CONTROLS, FakeTrial, agent, by_chance, control, make_run, make_suite, simple_tasks
 
@@ -269,6 +269,7 @@ NUMBERS = st.sets(st.integers(0, 24))
 
 
 @settings(max_examples=25, deadline=None)
+@example([({0}, 0.2), ({0, 1, 2, 3, 4, 5}, 0.2)], {0}, 0, "a0", Random(0)).via("one that solves nothing has no price")
 @given(
     st.lists(st.tuples(NUMBERS, st.sampled_from([0.2, 0.5, 1.0])), min_size=2, max_size=3),
     NUMBERS,

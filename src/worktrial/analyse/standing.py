@@ -68,12 +68,12 @@ class Standing:
     def cheapest(self, clearly: float) -> Contender | None:
         """Return who costs least of the leader and those that were compared with it and are tied.
 
-        None when a cost is unknown or the saving is less than `clearly` times: of the leader over every other, or of
-        another one over the leader.
+        None when a cost is unknown, nobody completed a task, or the saving is less than `clearly` times: of the leader
+        over every other, or of another one over the leader.
         """
         group = [self.leader, *(rival.contender for rival in self.tied if rival.paired)]
-        costs = [one.usd for one in group if one.usd]
-        if len(costs) < len(group):
+        costs = [price for one in group if (price := _price(one))]
+        if len(costs) < len(group) or costs[0] == float("inf"):
             return None
         if all(usd >= costs[0] * clearly for usd in costs[1:]):
             return self.leader
@@ -119,18 +119,24 @@ def _merit(one: Contender) -> tuple[float, float, str]:
     return -rate, float("inf") if one.usd is None else one.usd, one.name
 
 
+def _price(one: Contender) -> float | None:
+    """Return what a completed task costs: without end for who completed none, which is not unknown."""
+    return float("inf") if one.agent.rate is not None and one.agent.rate.mean == 0 else one.usd
+
+
 def _dominates(one: Contender, other: Contender) -> bool:
     """Whether another contender is never better and no cheaper, on all tasks; of two that are equal the first named."""
     import numpy as np
 
     from worktrial.analyse.intervals import task_means
 
-    if one is other or one.usd is None or other.usd is None or other.usd < one.usd:
+    mine, theirs = _price(one), _price(other)
+    if one is other or mine is None or theirs is None or theirs < mine:
         return False
     means = task_means(one.outcomes), task_means(other.outcomes)
     if np.isnan(means[0]).any() or np.isnan(means[1]).any() or not np.all(means[0] >= means[1]):
         return False
-    return one.usd < other.usd or bool(np.any(means[0] > means[1])) or one.name < other.name
+    return mine < theirs or bool(np.any(means[0] > means[1])) or one.name < other.name
 
 
 def _known(compared: Comparisons | None, leader: str, other: str) -> Paired | None:
