@@ -152,7 +152,7 @@ def _between(
     best, second, paired = lead.best, lead.second, lead.paired
     if paired is None:
         return Decision(
-            "not_established",
+            "unfinished" if summary.count("unfinished") else "not_established",
             f"No winner yet: {_result(best)}",
             f"{second.name} shares too few graded tasks with it to be compared{_pending(summary)}",
         )

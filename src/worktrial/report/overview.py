@@ -15,6 +15,7 @@ from worktrial.report import figures, money
 from worktrial.report.charts import difference_bar, log_axis, rate_axis, rate_bar
 from worktrial.report.grid import Grid
 from worktrial.report.landed import Landed
+from worktrial.report.live import NOT_LIVE, Live
 from worktrial.report.pareto import pareto_chart
 from worktrial.report.reckoning import Reckoning
 from worktrial.report.render import Links, render
@@ -41,13 +42,13 @@ class Failure:
     rows: list[TrialRow]
 
 
-def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
-    """Return the first page; `live` makes it one that keeps itself up to date while a run goes on."""
+def index_page(found: Reckoning, landed: Landed, live: Live = NOT_LIVE) -> str:
+    """Return the first page."""
     summary, decision, links = found.summary, found.decision, Links()
     agents = [*summary.contenders, *summary.controls]
     points, by_time = figures.points(found)
     habits, times = figures.all_habits(summary), figures.times(summary)
-    rows = Grid(summary, landed, links)
+    rows = Grid(summary, landed, links, live)
     failed = failures(summary)
     verdict, _, reason = decision.headline.partition(": ")
     values: dict[str, Any] = {
@@ -88,7 +89,8 @@ def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
         "dates": dates(summary),
         "made_at": now(),
     }
-    return render("index.html", links, live=live, **values, contents=_contents(values))
+    values["under_way"] = live.under_way
+    return render("index.html", links, live=live.is_live, **values, contents=_contents(values))
 
 
 def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
