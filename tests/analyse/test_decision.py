@@ -85,7 +85,7 @@ def test_while_nothing_is_established_the_cheaper_agent_is_kept(tmp_path: Path) 
     suite = make_suite(tmp_path / "suite", simple_tasks(24))
     run = make_run(tmp_path / "run", suite, [agent("alpha"), agent("beta")], 1, outcomes)
     decision = decide(summarise(run, KINDS))
-    assert decision.headline == "Keep alpha: beta solved +4 points at 4.7 times the cost per completed task"
+    assert decision.headline == "Keep alpha: beta solved 4 points more, at 4.7 times the cost per completed task"
     assert decision.certainty.startswith("not established (95% CI")
     assert (decision.agent, decision.keep) == (None, "alpha")
 
@@ -168,3 +168,33 @@ def test_the_dearer_agent_is_said_to_be_so(tmp_path: Path) -> None:
     decision = decide(summarise(make_run(tmp_path / "run", suite, agents, 2, outcomes), KINDS))
     assert re.search(r"at [1-3]\.\d times the cost per completed task", decision.sentence)
     assert "2 trials a task" in decision.sentence
+
+
+def test_agents_that_all_failed_for_other_reasons_are_said_to_have_no_result_and_why(summary: Make) -> None:
+    def fails(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
+        cause = "provider_error" if number(task) else "sandbox_failed"
+        return FakeTrial("infrastructure", cause=cause)
+
+    decision = decide(summary(["alpha", "beta"], 24, fails))
+    assert text(decision).startswith(
+        "no_data: No result: all 48 trials failed for reasons that are not the agents' \u2013 "
+        "the cause was provider error (46); mend it"
+    )
+    assert "--retry-infrastructure" in decision.sentence
+
+
+def test_an_agent_without_a_rival_that_has_a_result_is_told_of_that_rival(summary: Make) -> None:
+    def fails(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
+        return FakeTrial("infrastructure", cause="provider_error") if config.name == "beta" else number(task) < 15
+
+    decision = decide(summary(["alpha", "beta"], 24, fails))
+    assert decision.level == "one_agent"
+    assert "nothing to compare it with: beta has no result: see infrastructure failures" in decision.sentence
+
+
+def test_with_a_trial_each_on_one_task_a_run_that_goes_on_is_unfinished(summary: Make) -> None:
+    def begun(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
+        return config.name == "alpha" if number(task) == 0 else FakeTrial("unfinished")
+
+    decision = decide(summary(["alpha", "beta"], 24, begun))
+    assert decision.level == "unfinished"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from worktrial.analyse.summary import AgentSummary, Lead, Outcome, RunSummary
+from worktrial.analyse.summary import AgentSummary, Lead, Outcome, RunSummary, TrialRow
 from worktrial.analyse.words import UNKNOWN, count, listing, p_value, percent, points
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def decide(
         return _between(summary, summary.lead, (costs[0], costs[1]), compared)
     if graded:
         return _alone(summary, *graded[0])
+    if summary.contenders and (failed := [row for row in _contending(summary) if row.outcome == "infrastructure"]):
+        return _all_failed(summary, failed)
     if summary.contenders or not any(agent.rate for agent in summary.controls):
         return Decision("no_data", "Nothing to decide yet", f"no trial of a contender is graded{_pending(summary)}")
     results = [f"{agent.name} solved {percent(_mean(agent))}" for agent in summary.controls if agent.rate]
@@ -96,6 +99,25 @@ def decide(
         "controls_only",
         f"Controls only: on {count(most, 'task')}, {listing(results)}",
         f"as it must be; add an agent with --agent to try one{_pending(summary)}",
+    )
+
+
+def _contending(summary: RunSummary) -> list[TrialRow]:
+    names = {agent.name for agent in summary.contenders}
+    return [row for row in summary.rows if row.agent in names]
+
+
+def _all_failed(summary: RunSummary, failed: Sequence[TrialRow]) -> Decision:
+    """Say that no trial says anything of the agents, what failed instead, and what to do."""
+    finished = sum(agent.trials for agent in summary.contenders)
+    which = f"all {finished:,}" if len(failed) == finished else f"{len(failed):,} of {finished:,}"
+    cause, times = Counter(row.cause for row in failed).most_common(1)[0]
+    often = "" if times == len(failed) else f" ({times:,})"
+    return Decision(
+        "no_data",
+        f"No result: {which} trials failed for reasons that are not the agents'",
+        f"the cause was {cause.replace('_', ' ')}{often}; mend it and give the same worktrial run again with "
+        f"--retry-infrastructure{_pending(summary)}",
     )
 
 
@@ -194,11 +216,12 @@ def _undecided(lead: Lead, paired: Paired, ratio: float | None, *, headline: str
     if ratio is None or 1 / _SAME_COST < ratio < _SAME_COST:
         return Decision("not_established", f"No winner yet: {headline}", f"{certainty}{tail}")
     keep, other = (lead.second, lead.best) if ratio > 1 else (lead.best, lead.second)
-    gap = points(paired.difference if ratio > 1 else -paired.difference, decimals_of(paired))
-    solved = f"{other.name} solved {'as much' if gap == '0' else f'{gap} points'}"
+    gap, decimals = paired.difference if ratio > 1 else -paired.difference, decimals_of(paired)
+    word = "more" if gap > 0 else "fewer"
+    solved = "as much" if points(gap, decimals) == "0" else f"{_unsigned(gap, decimals)} {word}"
     return Decision(
         "not_established",
-        f"Keep {keep.name}: {solved} at {max(ratio, 1 / ratio):.1f} times the cost{_PER_TASK}",
+        f"Keep {keep.name}: {other.name} solved {solved}, at {max(ratio, 1 / ratio):.1f} times the cost{_PER_TASK}",
         certainty,
         keep=keep.name,
     )
@@ -252,7 +275,11 @@ def _alone(summary: RunSummary, agent: AgentSummary, rate: Rate) -> Decision:
     if rate.tasks < SMOKE_TEST_TASKS:
         why = f"fewer than {SMOKE_TEST_TASKS} tasks do not decide ({interval}){_pending(summary)}"
         return Decision("smoke_test", f"Smoke test: {_result(agent)}", why)
-    why = f"{interval}; nothing to compare it with: add another --agent{_pending(summary)}"
+    others = [
+        f"{other.name} has no result" for other in summary.contenders if other is not agent and other.infrastructure
+    ]
+    lack = f"{listing(others)}: see infrastructure failures" if others else "add another --agent"
+    why = f"{interval}; nothing to compare it with: {lack}{_pending(summary)}"
     return Decision("one_agent", _result(agent), why)
 
 

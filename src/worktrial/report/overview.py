@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from worktrial.analyse.decision import broken_controls, caveats, decimals_of
+from markupsafe import Markup, escape
+
+from worktrial.analyse.decision import broken_controls, decimals_of
 from worktrial.analyse.habits import KINDS
 from worktrial.analyse.summary import RunSummary, TrialRow
 from worktrial.analyse.words import duration
 from worktrial.formats.base import now
+from worktrial.pages.text import plain
 from worktrial.report import figures, money
 from worktrial.report.charts import difference_bar, log_axis, rate_axis, rate_bar
 from worktrial.report.grid import Grid
@@ -25,12 +29,15 @@ CERTAINTY = {
     "not_established": ("Not established", "chance alone could explain the difference"),
     "unfinished": ("Run not finished", "the figures will still move"),
     "smoke_test": ("Smoke test only", "too few tasks to decide by"),
-    "one_agent": ("No comparison", "one agent alone"),
+    "one_agent": ("No comparison", "only one agent has a result"),
     "controls_only": ("Controls only", "no agent was tried"),
-    "no_data": ("No result yet", "nothing is graded"),
+    "no_data": ("Nothing to go by", "no trial of an agent is graded"),
     "untrustworthy": ("Do not trust", "a control failed"),
 }
 """How sure the decision is, in words for those who don't read intervals."""
+
+
+_WHOLE = re.compile(r"(--[a-z][a-z-]*|\bp (?:=|&lt;) [.\d]+)")
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ def index_page(found: Reckoning, landed: Landed, live: Live = NOT_LIVE) -> str:
         "decision": decision,
         "verdict": (verdict, reason),
         "certainty": CERTAINTY[decision.level],
+        "why": unbroken(decision.certainty),
         "landed": landed,
         "agents": agents,
         "rate_bar": rate_bar,
@@ -85,7 +93,8 @@ def index_page(found: Reckoning, landed: Landed, live: Live = NOT_LIVE) -> str:
         "controls_hold": bool(summary.controls) and not broken_controls(summary),
         "failures": failed,
         "missing": figures.missing(summary),
-        "caveats": caveats(summary),
+        "caveats": figures.all_caveats(summary, landed),
+        "reviewed": sum(bool(landed.reviews(task)) for task in summary.request.tasks),
         "dates": dates(summary),
         "made_at": now(),
     }
@@ -109,6 +118,12 @@ def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
         (True, "run", "What was run"),
     ]
     return [(id_, words) for there, id_, words in listed if there]
+
+
+def unbroken(text: str) -> Markup:
+    """Return text in which no option of a command and no p-value is broken between lines."""
+    whole = _WHOLE.sub(r'<span class="one">\1</span>', str(escape(plain(text))))
+    return Markup(whole)  # noqa: S704  # all but our own tags was escaped
 
 
 def failures(summary: RunSummary) -> list[Failure]:
