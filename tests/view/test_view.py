@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import http.client
 import json
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from tests.report.conftest import chromium  # noqa: F401
 from tests.report.fakerun import (
@@ -184,6 +186,64 @@ def test_an_update_leaves_focus_open_details_place_and_selection_where_they_are(
     assert page.evaluate("scrollY") == at
     page.keyboard.press("j")
     assert "at" in (page.locator("table.grid tbody tr").nth(1).get_attribute("class") or "")
+
+
+@pytest.mark.browser
+def test_a_page_that_was_updated_is_the_page_that_a_reload_gives(
+    run: RunDir, viewer: tuple[str, subprocess.Popen[str]], page: Page
+) -> None:
+    """Sections come, agents change places, marks and charts change: nothing of what was there before is left."""
+    page.goto(viewer[0])
+    status(page, "Live: 4 of 16 trials finished")
+    page.locator("#show").select_option("any")
+    for number, task in enumerate(run.request().tasks[1:], 2):
+        finish(run, task)
+        status(page, f"Live: {4 * number} of 16 trials finished")
+        expect(page.locator("table.grid tbody tr").nth(number - 1).locator("a.m")).to_have_count(4)
+        updated = page.locator("#main").evaluate("one => one.outerHTML")
+        other = page.context.new_page()
+        other.goto(viewer[0])
+        status(other, f"Live: {4 * number} of 16 trials finished")
+        other.locator("#show").select_option("any")
+        same = """(one, html) => {
+            const made = new DOMParser().parseFromString(html, "text/html").querySelector("#main");
+            return made.isEqualNode(one) ? [] : [made.outerHTML, one.outerHTML];
+        }"""
+        if differ := other.locator("#main").evaluate(same, updated):
+            before, after = (text.splitlines() for text in differ)
+            pytest.fail("\n".join(difflib.unified_diff(before, after, n=0, lineterm="")))
+        other.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_pages_of_a_run_in_progress_fit_and_axe_finds_no_serious_fault(
+    run: RunDir,
+    viewer: tuple[str, subprocess.Popen[str]],
+    chromium: Browser,  # noqa: F811
+    scheme: str,
+    width: int,
+) -> None:
+    task = run.request().tasks[1]
+    recorder = begin(run, "beta", task)
+    say(recorder, f"First {HOSTILE}", "ls")
+    context = chromium.new_context(
+        color_scheme="dark" if scheme == "dark" else "light",
+        bypass_csp=True,
+        viewport={"width": width, "height": 844},
+    )
+    page = context.new_page()
+    for path in ("", f"trials/beta/{task}/1.html", f"tasks/{task}.html"):
+        page.goto(f"{viewer[0]}{path}")
+        status(page, "Live: 4 of 16 trials finished")
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = Axe().run(page).response["violations"]
+        serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+        assert serious == [], path
+    context.close()
+    recorder.close()
 
 
 @pytest.mark.browser

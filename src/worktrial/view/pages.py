@@ -22,7 +22,7 @@ from worktrial.report.reckoning import Reckoning, reckon
 from worktrial.report.site import check_names
 from worktrial.run.budgets import spent
 from worktrial.store.run import RunDir, TrialDir
-from worktrial.view.state import Kind, State, details, look
+from worktrial.view.state import Kind, Known, State, details, look
 from worktrial.view.under_way import so_far
 
 REST = 4.0
@@ -70,19 +70,24 @@ class Pages:
         self._looking = threading.Lock()
         self._state: State | None = None
         self._looked = 0.0
+        self._known: tuple[int, Known] | None = None
+        """With the size of the journal then, bytes."""
 
     def state(self) -> State:
         """Return how far the run is, now or a moment ago."""
         with self._looking:
             if self._state is None or time.monotonic() - self._looked > FRESH_S:
-                self._state, self._looked = look(self._run), time.monotonic()
+                size = self._journal_size()
+                if self._known is None or self._known[0] != size:
+                    self._known = size, Known.of(self._run)
+                self._state, self._looked = look(self._run, self._known[1]), time.monotonic()
             return self._state
 
     def news(self, of: str) -> News:
         """Return what to tell of the run, or of a trial, `agent/task/n`; a trial there is not is never news."""
         state, summary = self.state(), self._reckoned().summary
         # What was reckoned may lag behind what is there, and is news once it has caught up.
-        mark = [state.kind, self._journal_size(), self._version]
+        mark: list[Hashable] = [state.kind, self._journal_size(), self._version]
         for one in state.under_way:
             if _name(one) == of:
                 mark += _sizes(self._folder(one))
@@ -147,7 +152,8 @@ class Pages:
     def _reckoned(self) -> Reckoning:
         """Return the run's figures, of now or of a moment ago."""
         with self._lock:
-            version = self._journal_size()
+            # A trial that was finished and not graded when all was killed is not in the journal.
+            version = (self._journal_size(), self.state().done)
             if self._found is None or (version != self._version and time.monotonic() >= self._not_before):
                 started = time.monotonic()
                 self._found, self._version = reckon(self._run, self._configuration), version

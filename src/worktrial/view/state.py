@@ -95,17 +95,37 @@ def session_of(journal: Iterable[JournalEntry]) -> Session:
     return Session(started_at, last, begun, ended, sum(overheads) / len(overheads) if overheads else 0.0)
 
 
-def look(run: RunDir) -> State:
-    """Return how far a run is. Raises `FormatError` naming the file that is torn."""
-    session = session_of(run.journal)
-    trials = list(run.trial_dirs())
-    done = sum((trial.path / "trial.json").exists() for trial in trials)
+@dataclass(frozen=True)
+class Known:
+    """What changes only when the journal has a new line."""
+
+    session: Session
+    asked: int
+    finished: frozenset[tuple[str, str, int]]
+    """Trials that came to their end, those left out that are begun again."""
+
+    @classmethod
+    def of(cls, run: RunDir) -> Known:
+        """Read the journal and look for every trial. Raises `FormatError` naming the file that is torn."""
+        session, trials = session_of(run.journal), list(run.trial_dirs())
+        keys = {(trial.agent, trial.task, trial.n) for trial in trials if (trial.path / "trial.json").exists()}
+        return cls(session, len(trials), frozenset(keys - {*session.begun}))
+
+
+def look(run: RunDir, known: Known | None = None) -> State:
+    """Return how far a run is; `known` is what was read since the journal's last line.
+
+    Raises `FormatError` naming the file that is torn.
+    """
+    known = known or Known.of(run)
+    session = known.session
+    done = len(known.finished) + sum((run.trial_dir(*key).path / "trial.json").exists() for key in session.begun)
     seen = presence(run.path)
     signs = [sign for sign in (seen and seen.seen_at, session.last and session.last.at) if sign]
     seen_at = max(signs, default=None)
     kind = _kind(session, at_work=seen is not None and seen.at_work)
     under_way = sorted(_under_way(run, session), key=lambda one: one.since) if kind == "going" else []
-    return State(kind, done, len(trials), tuple(under_way), seen_at, session)
+    return State(kind, done, known.asked, tuple(under_way), seen_at, session)
 
 
 def _kind(session: Session, *, at_work: bool) -> Kind:

@@ -24,8 +24,8 @@
   };
   const ours = (node) => node?.nodeType === 1 && "own" in node.dataset;
   const attributes = (old, fresh) => {
-    const at = old.classList.contains("at");
-    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== "open" && name !== "class") old.removeAttribute(name);
+    const at = old.classList.contains("at");  // where the reader's keys are
+    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
     for (const { name, value } of fresh.attributes) if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
     if (at) old.classList.add("at");
   };
