@@ -95,7 +95,7 @@ def test_while_nothing_is_established_the_cheaper_agent_is_kept(tmp_path: Path) 
     suite = make_suite(tmp_path / "suite", simple_tasks(24))
     run = make_run(tmp_path / "run", suite, [agent("alpha"), agent("beta")], 1, outcomes)
     decision = decide(summarise(run, KINDS))
-    assert decision.headline == "Keep alpha: beta solved +4 points at 4.7 times the cost per completed task"
+    assert decision.headline == "Keep alpha: beta solved 4 points more, at 4.7 times the cost per completed task"
     assert decision.certainty.startswith("not established (95% CI")
     assert (decision.agent, decision.keep) == (None, "alpha")
 
@@ -208,7 +208,7 @@ def test_of_three_that_are_tied_the_cheapest_is_kept_and_the_group_is_named() ->
     solved = {"alpha": range(26), "beta": range(25), "gamma": range(2, 26)}
     decision = decide(three(solved, {"alpha": 1.0, "beta": 0.8, "gamma": 0.2}))
     assert decision.keep == "gamma"
-    assert decision.headline == "Keep gamma: alpha solved +5.0 points at 4.6 times the cost per completed task"
+    assert decision.headline == "Keep gamma: alpha solved 5.0 points more, at 4.6 times the cost per completed task"
     assert decision.lead is not None
     assert (decision.lead.best.name, decision.lead.second.name) == ("alpha", "gamma")
     assert "alpha, beta and gamma are not told apart" in decision.sentence
@@ -299,3 +299,33 @@ def test_the_order_of_agents_changes_nothing_and_a_dominated_one_never_changes_w
     assert after.agent in (before.agent, None)
     if before.agent is None:
         assert after.keep in (before.keep, None)
+
+
+def test_agents_that_all_failed_for_other_reasons_are_said_to_have_no_result_and_why(summary: Make) -> None:
+    def fails(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
+        cause = "provider_error" if number(task) else "sandbox_failed"
+        return FakeTrial("infrastructure", cause=cause)
+
+    decision = decide(summary(["alpha", "beta"], 24, fails))
+    assert text(decision).startswith(
+        "no_data: No result: all 48 trials failed for reasons that are not the agents' \u2013 "
+        "the cause was provider error (46); mend it"
+    )
+    assert "--retry-infrastructure" in decision.sentence
+
+
+def test_an_agent_without_a_rival_that_has_a_result_is_told_of_that_rival(summary: Make) -> None:
+    def fails(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
+        return FakeTrial("infrastructure", cause="provider_error") if config.name == "beta" else number(task) < 15
+
+    decision = decide(summary(["alpha", "beta"], 24, fails))
+    assert decision.level == "one_agent"
+    assert "nothing to compare it with: beta has no result: see infrastructure failures" in decision.sentence
+
+
+def test_with_a_trial_each_on_one_task_a_run_that_goes_on_is_unfinished(summary: Make) -> None:
+    def begun(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
+        return config.name == "alpha" if number(task) == 0 else FakeTrial("unfinished")
+
+    decision = decide(summary(["alpha", "beta"], 24, begun))
+    assert decision.level == "unfinished"

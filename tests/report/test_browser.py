@@ -221,9 +221,14 @@ def test_everything_can_be_read_without_script(chromium: Browser, site: Site) ->
     context.close()
 
 
+@pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(chromium: Browser, site: Site, scheme: str) -> None:
-    context = chromium.new_context(color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True)
+def test_axe_finds_no_serious_fault(chromium: Browser, site: Site, scheme: str, width: int) -> None:
+    context = chromium.new_context(
+        color_scheme="dark" if scheme == "dark" else "light",
+        bypass_csp=True,
+        viewport={"width": width, "height": 844},
+    )
     page = context.new_page()
     for name in PAGES:
         page.goto(f"{site.out.as_uri()}/{name}")

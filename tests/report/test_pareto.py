@@ -78,3 +78,9 @@ def test_an_axis_has_few_lines_and_all_values_on_it(values: list[float]) -> None
         assert all(0 <= axis.place(value) <= 100 for value in values)
         assert len(axis.ticks()) <= 5
         assert all(0 <= axis.place(tick) <= 100 for tick in axis.ticks())
+
+
+def test_two_times_that_are_close_have_one_label_as_two_would_lie_on_each_other() -> None:
+    axis = LogAxis([225.0, 234.0], SECONDS)
+    assert axis.ticks() == [225.0]
+    assert len(LogAxis([160.0, 195.0], SECONDS).ticks()) == 2

@@ -10,7 +10,7 @@ import pytest
 from tests.review.conftest import HOSTILE_TASK
 from yarl import URL
 
-from worktrial.errors import InfrastructureError
+from worktrial.errors import UsageError
 from worktrial.review.desk import Desk
 from worktrial.review.server import ReviewServer
 
@@ -36,7 +36,7 @@ async def token(browser: aiohttp.ClientSession) -> str:
 
 async def test_it_listens_on_the_loopback_only(server: ReviewServer) -> None:
     assert server.url.startswith("http://127.0.0.1:")
-    with pytest.raises(InfrastructureError, match=str(server.port)):
+    with pytest.raises(UsageError, match=str(server.port)):
         await ReviewServer(server.desk).start(server.port)
 
 
@@ -78,7 +78,7 @@ async def test_what_cannot_be_done_is_said_in_words(browser: aiohttp.ClientSessi
         ("GET", "/item/0", None, 404, "no such item"),
         ("GET", "/item/99", None, 404, "no such item"),
         ("GET", "/assets/..%2f..%2fdesk.py", None, 404, ""),
-        ("PUT", "/item/1", None, 405, ""),
+        ("PUT", "/item/1", None, 403, "a form of another session"),
     ):
         async with browser.request(method, path, data=form) as answer:
             assert answer.status == status, path

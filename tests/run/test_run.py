@@ -51,7 +51,9 @@ def test_the_controls_are_at_both_ends_and_talk_is_kept_from_data(suite: Path, s
         assert {key: found[key] for key in ("tasks", "trials", "solved", "rate", "infrastructure")} == {
             "tasks": 2, "trials": 4, "solved": int(4 * rate), "rate": rate, "infrastructure": 0,
         }  # fmt: skip
-    events = [entry["event"] for entry in lines(shell.folder / "run/journal.jsonl")]
+    entries = lines(shell.folder / "run/journal.jsonl")
+    events = [entry["event"] for entry in entries if entry["event"] != "begun"]
+    assert len(entries) == len(events) + 8
     assert events == ["started", *["trial"] * 8, "finished"]
     quiet = shell("run", suite, "--agent", "oracle", "--agent", "nop", "--trials", "2", "--out", "run")
     assert quiet.out == ""

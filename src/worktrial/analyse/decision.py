@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from worktrial.analyse.standing import Contender, Rival, Standing, stand
-from worktrial.analyse.summary import AgentSummary, Lead, Outcome, RunSummary
+from worktrial.analyse.summary import AgentSummary, Lead, Outcome, RunSummary, TrialRow
 from worktrial.analyse.words import UNKNOWN, count, listing, p_value, percent, points
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def decide(
         return _between(summary, standing)
     if graded:
         return _alone(summary, *graded[0])
+    if summary.contenders and (failed := [row for row in _contending(summary) if row.outcome == "infrastructure"]):
+        return _all_failed(summary, failed)
     if summary.contenders or not any(agent.rate for agent in summary.controls):
         return Decision("no_data", "Nothing to decide yet", f"no trial of a contender is graded{_pending(summary)}")
     results = [f"{agent.name} solved {percent(_mean(agent))}" for agent in summary.controls if agent.rate]
@@ -95,6 +98,25 @@ def decide(
         "controls_only",
         f"Controls only: on {count(most, 'task')}, {listing(results)}",
         f"as it must be; add an agent with --agent to try one{_pending(summary)}",
+    )
+
+
+def _contending(summary: RunSummary) -> list[TrialRow]:
+    names = {agent.name for agent in summary.contenders}
+    return [row for row in summary.rows if row.agent in names]
+
+
+def _all_failed(summary: RunSummary, failed: Sequence[TrialRow]) -> Decision:
+    """Say that no trial says anything of the agents, what failed instead, and what to do."""
+    finished = sum(agent.trials for agent in summary.contenders)
+    which = f"all {finished:,}" if len(failed) == finished else f"{len(failed):,} of {finished:,}"
+    cause, times = Counter(row.cause for row in failed).most_common(1)[0]
+    often = "" if times == len(failed) else f" ({times:,})"
+    return Decision(
+        "no_data",
+        f"No result: {which} trials failed for reasons that are not the agents'",
+        f"the cause was {cause.replace('_', ' ')}{often}; mend it and give the same worktrial run again with "
+        f"--retry-infrastructure{_pending(summary)}",
     )
 
 
@@ -146,7 +168,7 @@ def _between(summary: RunSummary, standing: Standing) -> Decision:
     leader, shown = standing.leader, (standing.tied or standing.rivals)[0]
     if shown.paired is None:
         return Decision(
-            "not_established",
+            "unfinished" if summary.count("unfinished") else "not_established",
             f"No winner yet: {_result(leader.agent)}",
             f"{shown.contender.name} shares too few graded tasks with it to be compared{_pending(summary)}",
         )
@@ -198,10 +220,12 @@ def _undecided(summary: RunSummary, standing: Standing, shown: Rival, paired: Pa
         headline = f"No winner yet: {_headline(leader, shown, paired)}"
         return Decision("not_established", headline, f"{certainty}{tail}", lead=_lead(leader, shown))
     other = shown.contender if kept is leader else leader
-    gap = points(-paired.difference if kept is leader else paired.difference, decimals_of(paired))
-    solved = f"{other.name} solved {'as much' if gap == '0' else f'{gap} points'}"
-    ratio = _ratio(other.usd, kept.usd) or 1.0
-    headline = f"Keep {kept.name}: {solved} at {ratio:.1f} times the cost{_PER_TASK}"
+    gap, decimals = -paired.difference if kept is leader else paired.difference, decimals_of(paired)
+    word = "more" if gap > 0 else "fewer"
+    solved = "as much" if points(gap, decimals) == "0" else f"{_unsigned(gap, decimals)} {word}"
+    ratio = _ratio(other.usd, kept.usd)
+    dearer = f"solved {solved}, at {ratio:.1f} times the cost{_PER_TASK}" if ratio else "completed no task"
+    headline = f"Keep {kept.name}: {other.name} {dearer}"
     return Decision("not_established", headline, certainty, keep=kept.name, lead=_lead(leader, shown))
 
 
@@ -237,7 +261,11 @@ def _alone(summary: RunSummary, agent: AgentSummary, rate: Rate) -> Decision:
     if rate.tasks < SMOKE_TEST_TASKS:
         why = f"fewer than {SMOKE_TEST_TASKS} tasks do not decide ({interval}){_pending(summary)}"
         return Decision("smoke_test", f"Smoke test: {_result(agent)}", why)
-    why = f"{interval}; nothing to compare it with: add another --agent{_pending(summary)}"
+    others = [
+        f"{other.name} has no result" for other in summary.contenders if other is not agent and other.infrastructure
+    ]
+    lack = f"{listing(others)}: see infrastructure failures" if others else "add another --agent"
+    why = f"{interval}; nothing to compare it with: {lack}{_pending(summary)}"
     return Decision("one_agent", _result(agent), why)
 
 

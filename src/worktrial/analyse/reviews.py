@@ -75,6 +75,27 @@ def tally(reviews: Mapping[str, Review]) -> dict[str, dict[str, int]]:
     return found
 
 
+def doubts(reviews: Mapping[str, Review]) -> list[str]:
+    """Return the labels by which more reviewers find fault with a task than do not, in the order of `NAMES`."""
+    found = []
+    for label, fault in _FAULTS.items():
+        said = [getattr(review.labels, label) for review in reviews.values()]
+        given = [answer == fault for answer in said if answer is not None]
+        if sum(given) * 2 > len(given):
+            found.append(label)
+    return found
+
+
+_FAULTS: dict[str, object] = {
+    "testable": False,
+    "underspecified": True,
+    "narrow": True,
+    "leaks": True,
+    "fate": "retire",
+}
+"""The answers that speak against a task."""
+
+
 def in_word(answer: object) -> str:
     """Return an answer for people."""
     return "yes" if answer is True else "no" if answer is False else str(answer)

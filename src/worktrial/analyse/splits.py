@@ -17,6 +17,7 @@ _LARGEST = "over 200 lines"
 _SHARES = ((0.0, "none"), (0.5, "up to half"), (0.999, "over half"))
 _WHOLE = "all of it"
 _AFTER, _BEFORE = "after the model's cutoff", "before it, or on the day"
+_SOUND, _DOUBTED = "no fault found", "found fault with"
 _MOST_GROUPS = 8
 """Of one split; the smaller ones are put together."""
 
@@ -37,6 +38,8 @@ class TaskFacts:
     model: str | None = None
     """The model that wrote most of the solution."""
     landed_on: date | None = None
+    doubted: bool | None = None
+    """Whether more reviewers find fault with it than do not; None: nobody looked."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def splits(outcomes: Mapping[str, Outcomes], agents: Sequence[AgentConfig], fact
         ("Share of the solution that an AI wrote", _share, [*(label for _, label in _SHARES), _WHOLE], sessions),
         ("Model that wrote the solution", lambda task, _: task.model or UNKNOWN, (), sessions),
         ("Date it landed", _age, (_AFTER, _BEFORE), cut),
+        ("What reviewers said", _reviewed, (_SOUND, _DOUBTED), "nobody reviewed them: worktrial review SUITE"),
     ]
 
     def split(name: str, key: Key, order: Sequence[str], hint: str) -> Split:
@@ -134,6 +138,10 @@ def _share(task: TaskFacts, _: AgentConfig) -> str:
 
 def _step(value: float, steps: Sequence[tuple[float, str]], beyond: str) -> str:
     return next((label for most, label in steps if value <= most), beyond)
+
+
+def _reviewed(task: TaskFacts, _: AgentConfig) -> str:
+    return UNKNOWN if task.doubted is None else _DOUBTED if task.doubted else _SOUND
 
 
 def _age(task: TaskFacts, agent: AgentConfig) -> str:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import signal
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from worktrial import agents
 from worktrial.cli.controls import enter_oracles
@@ -28,13 +29,19 @@ from worktrial.formats.verdict import Verdict
 from worktrial.gateway.limits import Budget
 from worktrial.grade.grader import Grader
 from worktrial.run.attempt import Attempts
-from worktrial.run.plan import in_order, is_finished, make_lock, quarantine, start_or_resume
+from worktrial.run.plan import Quarantine, check_place, in_order, is_finished, make_lock, quarantine, start_or_resume
 from worktrial.run.schedule import Crew, Progress, Stop, work_off
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.history import note_run
+from worktrial.store.presence import beat, working_in
 from worktrial.store.run import RunDir, TrialDir
 from worktrial.store.scratch import scratch_folder
 from worktrial.store.suite import Suite
+
+if TYPE_CHECKING:
+    from worktrial.agents.protocol import Agent
+    from worktrial.run.budgets import Budgets
+    from worktrial.run.link import GatewayLink
 
 REASONS = {
     "accepted": "a stable test fails without the change and passes with it",
@@ -139,7 +146,10 @@ class Campaign:
         self._stop = Stop()
 
     async def work(self, *, retry_infrastructure: bool = False) -> Progress:
-        """Do all trials that are not done. Raises `UsageError` when the request does not fit what is there."""
+        """Do all trials that are not done.
+
+        Raises `UsageError` when the request does not fit what is there, or another process is at work there.
+        """
         # The gateway's web server is not for those who only validate, or called this wrongly.
         from worktrial.agents.real.attempt import Real
         from worktrial.run.budgets import Budgets
@@ -152,9 +162,42 @@ class Campaign:
         # What the gateway refuses is refused before anything is written.
         budgets = Budgets(self._request)
         gateway = gateway_for(self._request, budgets)
-        resumed = start_or_resume(self._run, self._request, lock)
-        note_run(self._run)
-        self._note("resumed" if resumed else "started")
+        check_place(self._run)
+        async with self._at_work():
+            resumed = start_or_resume(self._run, self._request, lock)
+            note_run(self._run)
+            self._note("resumed" if resumed else "started")
+            progress = await self._work_off(loaded, aside, budgets, gateway, retry_infrastructure=retry_infrastructure)
+            print_moves(*enter_oracles(self._suite, self._run))
+            if progress.left:
+                self._note("drained", "interrupted" if self.stopped else "budget")
+            else:
+                self._note("finished")
+            return progress
+
+    @contextlib.asynccontextmanager
+    async def _at_work(self) -> AsyncIterator[None]:
+        """Hold the run's folder, and let whoever looks see that somebody does."""
+        with working_in(self._run.path) as sign:
+            beating = asyncio.create_task(beat(sign))
+            try:
+                yield
+            except asyncio.CancelledError:
+                if self._run.exists:
+                    self._note("drained", "interrupted")
+                raise
+            finally:
+                beating.cancel()
+
+    async def _work_off(
+        self,
+        loaded: Mapping[str, tuple[Agent, AgentConfig]],
+        aside: Quarantine,
+        budgets: Budgets,
+        gateway: GatewayLink | None,
+        *,
+        retry_infrastructure: bool,
+    ) -> Progress:
         trials = in_order(self._run.trial_dirs())
         budgets.charge_past(trials)
         finished = sum(is_finished(trial, retry_infrastructure=retry_infrastructure) for trial in trials)
@@ -192,8 +235,6 @@ class Campaign:
                 )
             finally:
                 loop.remove_signal_handler(signal.SIGINT)
-        print_moves(*enter_oracles(self._suite, self._run))
-        self._note("drained" if progress.left else "finished")
         return progress
 
     @property
@@ -210,8 +251,8 @@ class Campaign:
         self._stop.requested = True
         talk.print("\nStopping after the trials under way; once more stops at once.", markup=False)
 
-    def _note(self, event: str) -> None:
-        self._run.journal.append(JournalEntry.model_validate({"at": now(), "event": event}))
+    def _note(self, event: str, why: str = "") -> None:
+        self._run.journal.append(JournalEntry.model_validate({"at": now(), "event": event, "why": why}))
 
     def _show(
         self, work: Work, budget: Budget, trial_dir: TrialDir, trial: Trial | None, verdict: Verdict | None

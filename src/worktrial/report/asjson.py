@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from worktrial.analyse.criteria import CRITERIA
-from worktrial.analyse.decision import caveats
+from worktrial.analyse.reviews import doubts, tally
 from worktrial.analyse.routing import Route
 from worktrial.analyse.score import Scoring
 from worktrial.analyse.summary import AgentSummary, TrialRow, agents_json
 from worktrial.formats.base import now
 from worktrial.pages.text import plain
-from worktrial.report.figures import all_splits, split_rows
+from worktrial.report.figures import all_caveats, all_splits, split_rows
 from worktrial.report.landed import Landed
 from worktrial.report.reckoning import Reckoning
 
@@ -34,7 +35,7 @@ def report_json(found: Reckoning, landed: Landed) -> dict[str, Any]:
             "level": decision.level,
             "agent": decision.agent,
             "keep": decision.keep,
-            "caveats": caveats(summary) + ([landed.problem] if landed.problem else []),
+            "caveats": all_caveats(summary, landed),
         },
         "comparison": paired
         and lead
@@ -55,7 +56,21 @@ def report_json(found: Reckoning, landed: Landed) -> dict[str, Any]:
         "score": found.scoring and _score_json(found.scoring),
         "routes": [_route_json(route) for route in found.routes],
         "splits": split_rows(all_splits(summary, landed)),
+        "reviews": _reviews_json(summary.request.tasks, landed),
         "trials": [_row_json(row) for row in summary.rows],
+    }
+
+
+def _reviews_json(tasks: Sequence[str], landed: Landed) -> dict[str, Any]:
+    """Return what reviewers said of the run's tasks, those that nobody reviewed left out."""
+    found = {task: reviews for task in tasks if (reviews := landed.reviews(task))}
+    return {
+        "reviewed": len(found),
+        "share": len(found) / len(tasks) if tasks else None,
+        "tasks": {
+            task: {"reviewers": len(reviews), "labels": tally(reviews), "doubts": doubts(reviews)}
+            for task, reviews in found.items()
+        },
     }
 
 

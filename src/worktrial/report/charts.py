@@ -66,6 +66,10 @@ def difference_bar(paired: Paired) -> Markup:
     ).format(label=label, low=low, high=high, middle=middle, ticks=ticks)
 
 
+_APART = 25.0
+"""Percent of an axis between two labels that are to be read on a phone."""
+
+
 class LogAxis:
     """A logarithmic scale over some amounts above 0, in percent of a drawing's width."""
 
@@ -93,8 +97,9 @@ class LogAxis:
             inside = [value for value in found if self.low <= math.log10(value) <= self.high]
             if len(inside) <= most or self._marks:
                 break
-        if not inside:  # all within one step: its ends say where it is
-            return self._ends
+        if not inside:  # all within one step: its ends say where it is, or one where two would lie on each other
+            first, last = self._ends[0], self._ends[-1]
+            return self._ends if self.place(last) - self.place(first) > _APART else [first]
         return inside[:: max(1, math.ceil(len(inside) / most))]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,11 +10,12 @@ import numpy as np
 from markupsafe import Markup
 
 from worktrial.analyse.bounds import Bounds, rate_bounds
+from worktrial.analyse.decision import caveats
 from worktrial.analyse.habits import Habits, habits
 from worktrial.analyse.quantiles import Quantile, quantile
 from worktrial.analyse.splits import Split, splits
 from worktrial.analyse.summary import GRADED, RunSummary, TrialRow, outcomes
-from worktrial.analyse.words import duration
+from worktrial.analyse.words import count, duration, listing
 from worktrial.report.charts import SECONDS, LogAxis, spread_bar
 from worktrial.report.landed import Landed
 from worktrial.report.pareto import Point, frontier
@@ -120,6 +122,30 @@ def all_habits(summary: RunSummary) -> list[Habits]:
     """Return the contenders' use of tools, of those of which it is known."""
     rows = by_agent(summary)
     return [found for agent in summary.contenders if (found := habits(agent.name, rows[agent.name]))]
+
+
+def all_caveats(summary: RunSummary, landed: Landed) -> list[str]:
+    """Return what a reader has to know before leaning on the figures, the weightiest first."""
+    tasks = summary.request.tasks
+    found = caveats(summary)
+    if doubted := landed.doubted(tasks):
+        reviewed = sum(bool(landed.reviews(task)) for task in tasks)
+        labels = Counter(label for own in doubted.values() for label in own)
+        said = listing([f"{_FAULT_WORDS[label]} {number:,}" for label, number in labels.most_common()])
+        found.append(
+            f"Reviewers looked at {reviewed:,} of {count(len(tasks), 'task')} and find fault with {len(doubted):,} "
+            f"({said}): their results are worth less."
+        )
+    return found + ([landed.problem] if landed.problem else [])
+
+
+_FAULT_WORDS = {
+    "testable": "not testable",
+    "underspecified": "under-specified",
+    "narrow": "tests too narrow",
+    "leaks": "solution leaks",
+    "fate": "to be retired",
+}
 
 
 def all_splits(summary: RunSummary, landed: Landed) -> list[Split]:

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from worktrial.analyse.summary import GRADED, Outcome, RunSummary, TrialRow
 from worktrial.pages.text import plain
 from worktrial.report.landed import Landed
+from worktrial.report.live import NOT_LIVE, UNDER_WAY, Live
 from worktrial.report.render import Links
 
 MARKS: dict[Outcome, tuple[str, str]] = {
@@ -38,22 +39,23 @@ _SHOWS = {
 }
 
 
-def mark(row: TrialRow, links: Links, *, here: bool = False) -> Markup:
+def mark(row: TrialRow, links: Links, *, here: bool = False, live: Live = NOT_LIVE) -> Markup:
     """Return a trial's sign, linked to its page where there is one; `here`: it is the page the sign is on."""
-    sign, words = MARKS[row.outcome]
-    if row.outcome == "unfinished":
+    kind, sign, words = _shown(row, live)
+    if kind == "unfinished":
         return Markup('<span class="m unfinished" title="not finished">{}</span>').format(sign)
     # By hand, for there may be thousands on the first page.
     address = escape(links.trial(row.agent, row.task, row.n))
     current = ' aria-current="page"' if here else ""
-    html = f'<a class="m {row.outcome}" href="{address}" aria-label="trial {row.n}: {words}"{current}>{sign}</a>'
+    html = f'<a class="m {kind}" href="{address}" aria-label="trial {row.n}: {words}"{current}>{sign}</a>'
     return Markup(html)  # noqa: S704  # its one foreign part was escaped above
 
 
 class Grid:
     """The tasks in the order of the run, with a cell per agent in the order of the first page."""
 
-    def __init__(self, summary: RunSummary, landed: Landed, links: Links) -> None:
+    def __init__(self, summary: RunSummary, landed: Landed, links: Links, live: Live = NOT_LIVE) -> None:
+        self._live = live
         self._summary = summary
         self._landed = landed
         self._links = links
@@ -90,7 +92,7 @@ class Grid:
         small = " \N{MIDDLE DOT} ".join([*([str(name)] if title else []), *(str(escape(plain(word))) for word in said)])
         page = quote(task, safe="")
         cells = "".join(
-            f"{label}{_cell(self._cells[task][agent.name], folder + page)}"
+            f"{label}{_cell(self._cells[task][agent.name], folder + page, self._live)}"
             for agent, label, folder in zip(self._agents, labels, folders, strict=True)
         )
         return (
@@ -110,20 +112,27 @@ class Grid:
         return "all" if only == 1 else "none" if only == 0 else "some"
 
 
-def _cell(rows: list[TrialRow], folder: str) -> str:
+def _shown(row: TrialRow, live: Live) -> tuple[str, str, str]:
+    """Return class, sign and words of a trial."""
+    if live.at_work_on(row):
+        return ("under_way", *UNDER_WAY)
+    return (row.outcome, *MARKS[row.outcome])
+
+
+def _cell(rows: list[TrialRow], folder: str, live: Live) -> str:
     """Return how many of its graded trials an agent solved, and a mark for each trial."""
     graded = solved = 0
     marks = []
     for row in rows:
-        sign, words = MARKS[row.outcome]
+        kind, sign, words = _shown(row, live)
         if row.outcome in GRADED:
             graded += 1
             solved += row.outcome == "solved"
-        if row.outcome == "unfinished":
+        if kind == "unfinished":
             marks.append(f'<span class="m unfinished" title="{words}">{sign}</span>')
         else:
             label = f"trial {row.n}: {words}"
-            marks.append(f'<a class="m {row.outcome}" href="{folder}/{row.n}.html" aria-label="{label}">{sign}</a>')
+            marks.append(f'<a class="m {kind}" href="{folder}/{row.n}.html" aria-label="{label}">{sign}</a>')
     return f'<span class="k">{f"{solved}/{graded}" if graded else _NONE}</span> {"".join(marks)}'
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worktrial.analyse.reviews import NAMES, ByReviewer, latest, tally
+from worktrial.analyse.reviews import NAMES, ByReviewer, doubts, latest, tally
 from worktrial.analyse.splits import TaskFacts
 from worktrial.errors import FormatError
 from worktrial.formats.suite import SuiteInfo
@@ -32,6 +33,8 @@ class TaskView:
     landed: tuple[FileDiff, ...] = ()
     reviewed: tuple[tuple[str, str], ...] = ()
     """What reviewers said: label and answers with their counts."""
+    doubted: bool | None = None
+    """See `TaskFacts`."""
 
     def facts(self) -> TaskFacts:
         """Return what tables say of the task."""
@@ -48,6 +51,7 @@ class TaskView:
             ai_share=source.ai_share if source else None,
             model=source.models[0] if source and source.models else None,
             landed_on=task.landed_at.date(),
+            doubted=self.doubted,
         )
 
     def class_of(self, test: str) -> str:
@@ -116,19 +120,27 @@ class Landed:
             turns=tuple(shorten(turn, PROMPT_CHARACTERS // 4) for turn in found.prompts[:TURNS]),
             landed=tuple(parse(self._suite.patch(task, "solution"))),
             reviewed=tuple(self.reviewed(task)),
+            doubted=bool(doubts(by_reviewer)) if (by_reviewer := self.reviews(task)) else None,
         )
+
+    def reviews(self, task: str) -> ByReviewer:
+        """Return each reviewer's last review of a task."""
+        if self._suite is None:
+            return {}
+        if self._reviews is None:
+            self._reviews = latest(self._suite)
+        return self._reviews.get(task, {})
 
     def reviewed(self, task: str) -> list[tuple[str, str]]:
         """Return what reviewers said of a task: label, and answers with how many gave each; empty: nothing."""
-        if self._suite is None:
-            return []
-        if self._reviews is None:
-            self._reviews = latest(self._suite)
-        said = tally(self._reviews.get(task, {}))
         return [
             (NAMES[label], ", ".join(f"{answer.replace('_', ' ')} {count}" for answer, count in counts.items()))
-            for label, counts in said.items()
+            for label, counts in tally(self.reviews(task)).items()
         ]
+
+    def doubted(self, tasks: Sequence[str]) -> dict[str, list[str]]:
+        """Return the tasks that reviewers find fault with, and by which labels."""
+        return {task: found for task in tasks if (found := doubts(self.reviews(task)))}
 
     def title(self, task: str) -> str:
         """Return the first line of a task's prompt; empty when there is none."""

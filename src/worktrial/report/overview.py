@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from worktrial.analyse.decision import broken_controls, caveats, decimals_of
+from markupsafe import Markup, escape
+
+from worktrial.analyse.decision import broken_controls, decimals_of
 from worktrial.analyse.habits import KINDS
 from worktrial.analyse.summary import RunSummary, TrialRow
 from worktrial.analyse.words import duration
 from worktrial.formats.base import now
+from worktrial.pages.text import plain
 from worktrial.report import figures, money
 from worktrial.report.charts import difference_bar, log_axis, rate_axis, rate_bar
 from worktrial.report.grid import Grid
 from worktrial.report.landed import Landed
+from worktrial.report.live import NOT_LIVE, Live
 from worktrial.report.pareto import pareto_chart
 from worktrial.report.reckoning import Reckoning
 from worktrial.report.render import Links, render
@@ -24,12 +29,15 @@ CERTAINTY = {
     "not_established": ("Not established", "chance alone could explain the difference"),
     "unfinished": ("Run not finished", "the figures will still move"),
     "smoke_test": ("Smoke test only", "too few tasks to decide by"),
-    "one_agent": ("No comparison", "one agent alone"),
+    "one_agent": ("No comparison", "only one agent has a result"),
     "controls_only": ("Controls only", "no agent was tried"),
-    "no_data": ("No result yet", "nothing is graded"),
+    "no_data": ("Nothing to go by", "no trial of an agent is graded"),
     "untrustworthy": ("Do not trust", "a control failed"),
 }
 """How sure the decision is, in words for those who don't read intervals."""
+
+
+_WHOLE = re.compile(r"(--[a-z][a-z-]*|\bp (?:=|&lt;) [.\d]+)")
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,13 @@ class Failure:
     rows: list[TrialRow]
 
 
-def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
-    """Return the first page; `live` makes it one that keeps itself up to date while a run goes on."""
+def index_page(found: Reckoning, landed: Landed, live: Live = NOT_LIVE) -> str:
+    """Return the first page."""
     summary, decision, links = found.summary, found.decision, Links()
     agents = [*summary.contenders, *summary.controls]
     points, by_time = figures.points(found)
     habits, times = figures.all_habits(summary), figures.times(summary)
-    rows = Grid(summary, landed, links)
+    rows = Grid(summary, landed, links, live)
     failed = failures(summary)
     verdict, _, reason = decision.headline.partition(": ")
     lead = decision.lead or summary.lead
@@ -56,6 +64,7 @@ def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
         "decision": decision,
         "verdict": (verdict, reason),
         "certainty": CERTAINTY[decision.level],
+        "why": unbroken(decision.certainty),
         "landed": landed,
         "agents": agents,
         "rate_bar": rate_bar,
@@ -86,11 +95,13 @@ def index_page(found: Reckoning, landed: Landed, *, live: bool = False) -> str:
         "controls_hold": bool(summary.controls) and not broken_controls(summary),
         "failures": failed,
         "missing": figures.missing(summary),
-        "caveats": caveats(summary),
+        "caveats": figures.all_caveats(summary, landed),
+        "reviewed": sum(bool(landed.reviews(task)) for task in summary.request.tasks),
         "dates": dates(summary),
         "made_at": now(),
     }
-    return render("index.html", links, live=live, **values, contents=_contents(values))
+    values["under_way"] = live.under_way
+    return render("index.html", links, live=live.is_live, **values, contents=_contents(values))
 
 
 def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
@@ -109,6 +120,12 @@ def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
         (True, "run", "What was run"),
     ]
     return [(id_, words) for there, id_, words in listed if there]
+
+
+def unbroken(text: str) -> Markup:
+    """Return text in which no option of a command and no p-value is broken between lines."""
+    whole = _WHOLE.sub(r'<span class="one">\1</span>', str(escape(plain(text))))
+    return Markup(whole)  # noqa: S704  # all but our own tags was escaped
 
 
 def failures(summary: RunSummary) -> list[Failure]:

@@ -15,6 +15,7 @@ from worktrial.pages.render import diff_table
 from worktrial.pages.text import Excerpt, read_excerpt
 from worktrial.report.grid import MARKS, mark
 from worktrial.report.landed import TaskView
+from worktrial.report.live import NOT_LIVE, Live, SoFar, UnderWay
 from worktrial.report.render import Links, render
 from worktrial.report.steps import trajectory_view
 from worktrial.store.run import TrialDir
@@ -50,24 +51,24 @@ class Shown:
     """Of each of `rows`, as seen from the page of a trial."""
 
     @classmethod
-    def of(cls, view: TaskView, rows: list[TrialRow]) -> Shown:
+    def of(cls, view: TaskView, rows: list[TrialRow], live: Live = NOT_LIVE) -> Shown:
         """Render the landed diff and the marks."""
         tables = {file.path: diff_table(file) for file in view.landed}
-        return cls(view, tables, rows, [mark(row, _FROM_TRIAL) for row in rows])
+        return cls(view, tables, rows, [mark(row, _FROM_TRIAL, live=live) for row in rows])
 
 
-def task_page(shown: Shown, summary: RunSummary, *, live: bool = False) -> str:
-    """Return the page of a task. `live`: see `index_page`."""
+def task_page(shown: Shown, summary: RunSummary, live: Live = NOT_LIVE) -> str:
+    """Return the page of a task."""
     links = Links(1)
     return render(
         "task.html",
         links,
         view=shown.view,
         tables=shown.tables,
-        results=_results(shown.rows, [mark(row, links) for row in shown.rows], summary),
+        results=_results(shown.rows, [mark(row, links, live=live) for row in shown.rows], summary),
         position=_position(summary, shown.view.id),
         share=shown.view.facts().ai_share,
-        live=live,
+        live=live.is_live,
     )
 
 
@@ -96,6 +97,20 @@ def trial_page(shown: Shown, summary: RunSummary, row: TrialRow, folder: TrialDi
         logs=[(name, log) for name, log in logs if name != "tests.log"],
         trajectory=trajectory_view(folder.trajectory()),
         results=_results(shown.rows, marks, summary),
+    )
+
+
+def under_way_page(shown: Shown, summary: RunSummary, trial: UnderWay, found: SoFar) -> str:
+    """Return the page of a trial that is under way."""
+    return render(
+        "under_way.html",
+        _FROM_TRIAL,
+        live=True,
+        trial=trial,
+        view=shown.view,
+        found=found,
+        trajectory=trajectory_view(found.trajectory),
+        results=_results(shown.rows, shown.marks, summary),
     )
 
 

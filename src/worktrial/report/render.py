@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from worktrial.pages.render import asset, environment
 
-_SCRIPTS = {"index.html": ("tasks.js",), "trial.html": ("steps.js",)}
+_SCRIPTS = {"index.html": ("tasks.js",), "trial.html": ("steps.js",), "under_way.html": ("steps.js",)}
 _CONNECT = "connect-src 'self'; "
 
 

@@ -19,6 +19,7 @@ from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, RunLock, RunRequest
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.git import Git
+from worktrial.store.presence import NAME as PRESENCE
 from worktrial.store.run import RunDir, TrialDir
 from worktrial.store.suite import Suite
 
@@ -84,17 +85,24 @@ def make_lock(suite: Suite, sandbox: Sandbox, aside: Quarantine, agents: Mapping
     )
 
 
+def check_place(run: RunDir) -> None:
+    """Raise `UsageError` when the folder of a run that has not begun holds something else."""
+    if run.exists or not run.path.exists():
+        return
+    if not run.path.is_dir():
+        raise UsageError(f"{run.path} is not a folder", hint="choose another with --out")
+    # A lock without its run.toml was left by one that was killed while it began.
+    ours = ("lock.json", PRESENCE)
+    if any(not path.name.lstrip(".").startswith(ours) for path in run.path.iterdir()):
+        raise UsageError(f"{run.path} is not empty and holds no run", hint="choose another folder with --out")
+
+
 def start_or_resume(run: RunDir, request: RunRequest, lock: RunLock) -> bool:
     """Write the run's files, or check that what is asked is what was asked before; return whether it resumes.
 
-    Raises `UsageError` when the folder holds something else, another request, or the suite or sandbox has changed.
+    Raises `UsageError` when the folder holds another request, or the suite or sandbox has changed.
     """
     if not run.exists:
-        if run.path.exists() and not run.path.is_dir():
-            raise UsageError(f"{run.path} is not a folder", hint="choose another with --out")
-        # A lock without its run.toml was left by one that was killed while it began.
-        if run.path.exists() and any(path.name.lstrip(".")[:9] != "lock.json" for path in run.path.iterdir()):
-            raise UsageError(f"{run.path} is not empty and holds no run", hint="choose another folder with --out")
         run.create(request, lock)
         return False
     before, lock_before = run.request(), run.lock()

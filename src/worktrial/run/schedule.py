@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from worktrial.agents.protocol import Agent
 from worktrial.errors import first_error
@@ -106,6 +107,7 @@ async def _one(crew: Crew, trial_dir: TrialDir, progress: Progress) -> tuple[Tri
     started = time.monotonic()
     task = crew.tasks[trial_dir.task]
     trial = trial_dir.trial()
+    crew.journal.append(_entry(trial_dir, "begun"))
     if trial is None or not is_finished(trial_dir, retry_infrastructure=crew.retry_infrastructure):
         trial_dir.set_aside()
         agent, config = crew.agents[trial_dir.agent]
@@ -115,15 +117,9 @@ async def _one(crew: Crew, trial_dir: TrialDir, progress: Progress) -> tuple[Tri
     verdict = await crew.grade(trial_dir, task)
     overhead_s = round(time.monotonic() - started - trial.timings.agent_s - verdict.test_s, 4)
     progress.overheads_s.append(overhead_s)
-    crew.journal.append(
-        JournalEntry(
-            at=now(),
-            event="trial",
-            agent=trial_dir.agent,
-            task=trial_dir.task,
-            n=trial_dir.n,
-            outcome=verdict.outcome,
-            overhead_s=overhead_s,
-        )
-    )
+    crew.journal.append(_entry(trial_dir, "trial", outcome=verdict.outcome, overhead_s=overhead_s))
     return trial, verdict
+
+
+def _entry(of: TrialDir, event: Literal["begun", "trial"], **more: Any) -> JournalEntry:
+    return JournalEntry(at=now(), event=event, agent=of.agent, task=of.task, n=of.n, **more)

@@ -101,5 +101,7 @@ const worktrial = (() => {
   addEventListener("keydown", press);
   addEventListener("hashchange", arrive);
   addEventListener("beforeprint", () => $$("details").forEach((one) => { one.open = true; }));
-  return { $, $$, make, state, keep, arrive };
+  // What to do when parts of the page have changed under it.
+  const again = [];
+  return { $, $$, make, state, keep, arrive, again };
 })();

@@ -1,11 +1,11 @@
-
 // The table of tasks: what is shown, and the search.
-worktrial.tasks = () => {
-  const { $, $$, state, keep } = worktrial;
+(() => {
+  const { $, $$, state, keep, again } = worktrial;
   const box = $(".tasks .filters");
   if (!box) return;
   const [show, search, said] = ["#show", "#q", "#shown"].map((id) => $(id, box));
-  const rows = $$(".grid tbody tr").map((row) => ({ row, d: row.dataset.d, text: $("th", row).textContent.toLowerCase() }));
+  let rows = [];
+  const read = () => { rows = $$(".grid tbody tr").map((row) => ({ row, d: row.dataset.d, text: $("th", row).textContent.toLowerCase() })); };
   const filter = (remember) => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let count = 0;
@@ -24,7 +24,8 @@ worktrial.tasks = () => {
   show.addEventListener("change", () => filter(true));
   search.addEventListener("input", () => filter(true));
   box.hidden = false;
-  filter(false);
-};
-worktrial.tasks();
+  const now = () => { read(); filter(false); };
+  again.push(now);
+  now();
+})();
 worktrial.arrive();
