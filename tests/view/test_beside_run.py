@@ -67,7 +67,7 @@ def test_the_viewer_tells_what_becomes_of_a_run(command: list[str], shell: Shell
             process = shell.start(*command)
             expect(said).to_contain_text("Live: ", timeout=LIMIT_MS)
             second = shell(*command)
-            assert second.is_clean_error("another process is at work", code=2)
+            assert second.is_clean_error("another process is at work", code=4)
             assert ended(process).code == 0
             expect(said).to_have_text("Finished: all 16 trials", timeout=LIMIT_MS)
             expect(page.locator(".caveats li").first).not_to_contain_text("not finished", timeout=LIMIT_MS)
