@@ -32,6 +32,8 @@ class TaskView:
     landed: tuple[FileDiff, ...] = ()
     reviewed: tuple[tuple[str, str], ...] = ()
     """What reviewers said: label and answers with their counts."""
+    redacts: bool = True
+    """Whether secrets and people are kept off its pages; not where the suite was mined with all of them."""
 
     def facts(self) -> TaskFacts:
         """Return what tables say of the task."""
@@ -116,6 +118,7 @@ class Landed:
             turns=tuple(shorten(turn, PROMPT_CHARACTERS // 4) for turn in found.prompts[:TURNS]),
             landed=tuple(parse(self._suite.patch(task, "solution"))),
             reviewed=tuple(self.reviewed(task)),
+            redacts=self.info is None or self.info.redacted is not False,
         )
 
     def reviewed(self, task: str) -> list[tuple[str, str]]:
