@@ -163,10 +163,11 @@ def _judged(mined: Mined, suite: Suite, model: str, config: Path | None) -> Mine
     import asyncio
     from dataclasses import replace
 
+    from worktrial.agents.questions import Judge
     from worktrial.cli.configuration import read_configuration
     from worktrial.cli.output import talk
     from worktrial.cli.progress import working
-    from worktrial.mine.judging import Judge, agreement, judge, with_model_kinds
+    from worktrial.mine.judging import agreement, judge, with_model_kinds
 
     asked = Judge(model, read_configuration(config).gateway)
     with working("Asking", len(mined.candidates)) as work:

@@ -13,8 +13,8 @@ from worktrial.store.git import Git
 from worktrial.store.suite import Suite
 
 _FILES = frozenset({
-    "suite.toml", "candidates.jsonl", "rejections.jsonl", "redactions.jsonl", "classification.jsonl", "judge",
-    "evidence", "tasks", "environments", "store.git", "reviews.jsonl", "history.jsonl", "retired",
+    "suite.toml", "candidates.jsonl", "rejections.jsonl", "redactions.jsonl", "classification.jsonl", "relevance.jsonl",
+    "judge", "evidence", "tasks", "environments", "store.git", "reviews.jsonl", "history.jsonl", "retired",
 })  # fmt: skip
 
 
