@@ -6,8 +6,11 @@ import asyncio
 import json
 from pathlib import Path
 
-from worktrial.formats.run import TrialLimits
+from worktrial.agents.protocol import Attempt, Outcome
+from worktrial.errors import SandboxError
+from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.trajectory import AgentInfo, Step, Trajectory
+from worktrial.formats.trial import Trial
 from worktrial.gateway.limits import Budget
 from worktrial.run.attempt import Attempts
 from worktrial.run.redacting import redact_trial
@@ -53,3 +56,26 @@ def test_what_a_killed_attempt_left_is_redacted_when_it_is_set_aside(suite: Path
     kept = trial.path.with_name("1.attempt-1")
     assert (kept / "logs/agent.log").read_text() == "mail [email-1]\nkey [openai-key-1]\n"
     assert not trial.path.exists()
+
+
+class Lost:
+    """An agent that leaves a log before its sandbox is gone."""
+
+    async def attempt(self, attempt: Attempt) -> Outcome:
+        (attempt.logs / "agent.log").write_text(f"key {SECRET}\n")
+        raise SandboxError("the sandbox of eve@corp.io is gone")
+
+
+def test_what_an_attempt_leaves_that_its_sandbox_failed_is_redacted_and_so_is_why(suite: Path, tmp_path: Path) -> None:
+    opened, limits = Suite.open(suite), TrialLimits()
+    trial_dir = TrialDir(tmp_path / "run/trials/lost/fix/1", "lost", "fix", 1)
+    config = AgentConfig(name="lost", kind="command", command=("true",))
+
+    async def make() -> Trial:
+        attempts = Attempts(opened, choose("auto", None), tmp_path / "attempts.git", limits, Budget(None))
+        return await attempts.make(Lost(), config, opened.task("fix"), trial_dir)
+
+    trial = asyncio.run(make())
+    assert (trial.ended, trial.detail) == ("infrastructure", "the sandbox of [email-1] is gone")
+    assert trial_dir.trial() == trial
+    assert (trial_dir.logs / "agent.log").read_text() == "key [openai-key-1]\n"

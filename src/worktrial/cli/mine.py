@@ -89,7 +89,7 @@ def command(
     git = open_repository(repo)
     suite = check_folder(folder, repo, git)
     asked = asked_of(sessions, only=sessions_only, consolidate=consolidate)
-    wanted = None if asked is None else read_wanted(wanted_logs(repo, asked.paths, yes=yes), asked, repo)
+    wanted = None if asked is None else read_wanted(wanted_logs(repo, sessions, yes=yes), asked, repo)
     with talk.status("reading commits") as status:
         mined = mine(
             git,
