@@ -75,9 +75,12 @@ class Redactor:
         """Return a patch with what it adds redacted; what it takes away, or leaves, is the repository's own."""
         lines = patch.split(b"\n")
         added = [number for number, line in enumerate(lines) if line.startswith(b"+")]
-        redacted = self.data(b"\n".join(lines[number] for number in added), where).split(b"\n")
+        if not added:
+            return patch
+        # Without its sign, which may be part of an address.
+        redacted = self.data(b"\n".join(lines[number][1:] for number in added), where).split(b"\n")
         for number, line in zip(added, redacted, strict=True):
-            lines[number] = line
+            lines[number] = b"+" + line
         return b"\n".join(lines)
 
     def json(self, value: Json, where: str) -> Json:
