@@ -62,15 +62,19 @@ def print_relevance(summary: Summary) -> dict[str, Any]:
     average = [one.average_precision for one in summary.relevance if one.average_precision is not None]
     if not precision or not recall or not average:
         return {}
+    # Where fewer files cover a change than are named, not all that are named can.
+    possible = [one.possible_precision for one in summary.relevance if one.possible_precision is not None]
     found = {
         "candidates": len(recall),
         "precision": round(sum(precision) / len(precision), 4),
+        "possible_precision": round(sum(possible) / len(possible), 4),
         "recall": round(sum(recall) / len(recall), 4),
         "average_precision": round(sum(average) / len(average), 4),
     }
     talk.print(
         f"Test files ranked by history, names, imports and text, the first five against coverage of the changed "
-        f"lines: precision {percent(found['precision'])}, recall {percent(found['recall'])}; "
+        f"lines: precision {percent(found['precision'])} (at best {percent(found['possible_precision'])}, as few files "
+        f"run them), recall {percent(found['recall'])}; "
         f"of the whole ranking {percent(found['average_precision'])} average precision "
         f"({found['candidates']} candidates)",
         markup=False,

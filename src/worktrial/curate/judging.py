@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from worktrial.agents.questions import Ask, Judge, NoAnswerError, asking, request_digest, the_object
-from worktrial.curate.relevance import PREDICTED
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
 from worktrial.formats.classification import RelevanceJudged
-from worktrial.formats.evidence import Relevance
+from worktrial.formats.evidence import PREDICTED, Relevance
 from worktrial.store.suite import Suite
 
 PROMPT_VERSION = "1"
