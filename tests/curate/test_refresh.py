@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from tests.e2e.workshop import Repository, Shell, library, lines
 
 from worktrial.analyse.versions import shared_tasks
+from worktrial.formats.candidate import Candidate
 from worktrial.formats.suite import Retired
 from worktrial.review.desk import Desk
 from worktrial.store.files import read_model
@@ -126,3 +128,73 @@ def test_what_reviewers_retired_stays_as_it_was_and_a_limit_keeps_new_tasks_out(
     assert suite.retired_dir(fix, 2).is_dir()
     assert suite.task(add) == before
     assert suite.task(margin_task).solution_tree != before.solution_tree
+
+
+def logged(repo: Repository, folder: Path, prompt: str, subject: str) -> None:
+    """Write a log, in the generic form, of a session that was asked `prompt` and made the newest commit."""
+    commit, at = repo.commits[-1], repo.git("log", "-1", "--format=%cI")
+    folder.mkdir(exist_ok=True)
+    told: list[dict[str, object]] = [{"type": "session", "id": commit[:8], "cwd": str(repo.path), "at": at}]
+    told.append({"type": "prompt", "text": prompt, "kind": "typed", "at": at})
+    for path in repo.git("diff-tree", "-r", "--name-only", "HEAD^", "HEAD").splitlines():
+        told.append({"type": "edit", "path": path, "diff": repo.git("diff", "HEAD^", "HEAD", "--", path)})
+        told[-1]["outcome"] = "accepted"
+    told.append({"type": "commit", "sha": commit, "subject": subject})
+    (folder / f"{commit[:8]}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in told))
+
+
+def tall(repo: Repository, name: str) -> str:
+    """Commit a further change that can become a task, and return its id in the suite."""
+    test = f"from shop.{name} import {name}\n\n\ndef test_{name}():\n    assert {name}(2) == 4\n"
+    subject = f"Tell the {name}"
+    commit = repo.commit(
+        subject, {f"shop/{name}.py": f"def {name}(x):\n    return x + 2\n", f"tests/test_{name}.py": test}
+    )
+    return f"shop-{commit[:10]}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_refresh_asks_with_sessions_as_the_suite_was_mined_unless_told_otherwise(
+    shell: Shell, shop: Repository
+) -> None:
+    logs = shell.folder / "logs"
+    first = tall(shop, "height")
+    logged(shop, logs, "Add a function that tells the height.\n\tAs it is.", "Tell the height")
+    assert shell("mine", shop.path, "--suite", "suite", "--sessions", "logs").code == 0
+    suite = Suite(shell.folder / "suite")
+    asked = suite.info().sessions
+    assert asked is not None
+    assert (asked.paths, asked.only, asked.consolidate) == ((str(logs),), False, False)
+
+    def refresh(*options: object) -> dict[str, Candidate]:
+        ended = shell("refresh", "suite", "--runs", "1", "--json", *options, timeout=280)
+        assert ended.code == 0, ended.err
+        return {one.id: one for one in suite.candidates}
+
+    second = tall(shop, "width")
+    logged(shop, logs, "Add a function that tells the width.", "Tell the width")
+    found = refresh()
+    assert [(found[name].prompt, found[name].prompt_kind) for name in (first, second)] == [
+        ("Add a function that tells the height.\n\tAs it is.", "prompt"),
+        ("Add a function that tells the width.", "prompt"),
+    ]
+    assert suite.prompt(second) == "Add a function that tells the width."
+    assert suite.info().sessions == asked
+
+    shutil.move(logs, shell.folder / "moved")
+    third = tall(shop, "depth")
+    logged(shop, shell.folder / "moved", "Add a function that tells the depth.", "Tell the depth")
+    before = suite.info()
+    assert shell("refresh", "suite").is_clean_error("there is no log at", str(logs), "--sessions", code=2)
+    assert suite.info() == before
+    assert not (suite.path / "refresh").exists()
+    assert refresh("--sessions", "moved", "--limit", "0")[third].prompt == "Add a function that tells the depth."
+    again = suite.info().sessions
+    assert again is not None
+    assert again.paths == (str(shell.folder / "moved"),)
+
+    fourth = tall(shop, "volume")
+    logged(shop, shell.folder / "moved", "Add a function that tells the volume.", "Tell the volume")
+    assert refresh("--sessions", "none", "--limit", "0")[fourth].prompt_kind == "message"
+    assert suite.info().sessions is None

@@ -77,3 +77,14 @@ def test_a_score_is_never_negative_and_zero_without_a_shared_word(
 ) -> None:
     for path, score in bm25(query, documents).items():
         assert (score > 0) == bool(set(query) & set(documents[path]))
+
+
+def test_no_ranking_is_more_precise_than_the_files_that_cover_allow() -> None:
+    change = Change("tokenize empty input", ("pkg/lexer.py",), "def tokenize(text): return []")
+    ranked = rank(change, TESTS, [], [])
+    assert ranked
+    best = against_coverage(ranked, [ranked[0].path])
+    assert best.precision == best.possible_precision == 1 / len(ranked)
+    every = against_coverage(ranked, [one.path for one in ranked])
+    assert every.precision == every.possible_precision == 1.0
+    assert against_coverage(ranked, []).possible_precision is None

@@ -22,7 +22,7 @@ from worktrial.mine.provenance import provenance
 
 ASKED = {
     "single": slice(0, 1), "multi": slice(0, 2), "rejected": slice(0, 2), "changed": slice(0, 1), "quiet": slice(0, 1),
-    "amend": slice(0, 2), "squash": slice(0, 2), "own commits": slice(1, 2),
+    "amend": slice(0, 2), "squash": slice(0, 2), "by_hand": slice(0, 1), "own commits": slice(1, 2),
 }  # fmt: skip
 """Which of a scenario's prompts led to what it left as HEAD; that to commit both in one did not.
 
@@ -62,7 +62,7 @@ class Shop:
 
     def do(self, turns: list[dict[str, Any]]) -> dict[str, str]:
         """Do what the turns did, and return the ids of the commits of the log as they are here."""
-        ids = {}
+        ids: dict[str, str] = {}
         for turn, said in zip(turns, self.session.turns, strict=True):
             at = str(max((commit.at for commit in said.commits if commit.at), default=said.at or self.start))
             for edit in turn["edits"]:
@@ -70,13 +70,25 @@ class Shop:
                     file = self.path / edit["path"]
                     old, new = "\n".join(edit["removed"]), "\n".join(edit["written"] or edit["added"])
                     file.write_text(file.read_text().replace(old, new))
+            made = [self._own_commit(commit, at) for commit in turn["commits"] if self._by_itself(turn, commit)]
             for command in turn["commands"]:
                 self.run(command, at)
-            for commit in turn["commits"]:
-                if not turn["commands"]:  # aider commits by itself
-                    self.run(f"git commit -qam '{commit['subject']}'", at)
-                ids[commit["sha"]] = self.run("git rev-parse HEAD", at)
+                if "commit" in command:
+                    made.append(self.run("git rev-parse HEAD", at))
+            ids.update(zip((commit["sha"] for commit in turn["commits"]), made, strict=True))
+            if hand := turn.get("by_hand"):
+                file = self.path / hand["path"]
+                file.write_text(file.read_text().replace(hand["old"], hand["new"]))
         return ids
+
+    def _by_itself(self, turn: dict[str, Any], commit: dict[str, str]) -> bool:
+        """Whether the agent made a commit of its own: aider does, before anything is run, and all others run git."""
+        run = sum("commit" in command for command in turn["commands"])
+        return commit in turn["commits"][: len(turn["commits"]) - run]
+
+    def _own_commit(self, commit: dict[str, str], at: str) -> str:
+        self.run(f"git commit -qam '{commit['subject']}'", at)
+        return self.run("git rev-parse HEAD", at)
 
 
 def with_ids(session: Session, ids: Mapping[str, str]) -> Session:
@@ -116,4 +128,4 @@ def test_what_landed_is_linked_and_asked_with_the_prompts_that_led_to_it(done: D
     assert done.asked.prompts == tuple(done.prompts[ASKED[done.name]])
     wrote = (done.provenance.agent_lines, done.provenance.changed_lines, done.provenance.human_lines)
     landed = 2 if done.name in ("multi", "amend", "squash") else 1
-    assert wrote == ((0, 1, 0) if done.name == "changed" else (landed, 0, 0))
+    assert wrote == ((0, 1, 0) if done.name in ("changed", "by_hand") else (landed, 0, 0))

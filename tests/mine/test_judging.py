@@ -14,10 +14,11 @@ from tests.mine.building import Repository, mined
 from tests.tools.model_server import Fault, ModelServer, Script, Turn
 
 from worktrial.agents.basic.client import Retry
+from worktrial.agents.questions import Judge
 from worktrial.errors import UsageError
 from worktrial.formats.gateway import GatewayConfig, UpstreamConfig
 from worktrial.mine.filters import PROMPT_REASONS
-from worktrial.mine.judging import Judge, agreement, judge, parse_answer, with_model_kinds
+from worktrial.mine.judging import agreement, judge, parse_answer, with_model_kinds
 from worktrial.store.suite import Suite
 
 YES = {"reason": None, "kind": "refactoring", "difficulty": "small", "explanation": "It is clear."}

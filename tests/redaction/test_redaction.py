@@ -139,6 +139,25 @@ def test_what_is_redacted_stays_as_it_is_and_keeps_its_lines(text: str) -> None:
     assert once.count("\n") == text.count("\n")
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["+", "-", " ", "@@ ", ""]), PIECES | st.text(max_size=20)), max_size=12))
+def test_a_patch_keeps_all_its_lines_and_what_it_does_not_add(parts: list[tuple[str, str]]) -> None:
+    patch = "\n".join(sign + text.replace("\n", "\n" + sign) for sign, text in parts).encode("utf-8", "surrogatepass")
+    before, after = patch.split(b"\n"), Redactor(KNOWN).patch(patch, "here").split(b"\n")
+    assert [line for line in before if not line.startswith(b"+")] == [
+        line for line in after if not line.startswith(b"+")
+    ]
+    assert len(before) == len(after)
+
+
+def test_what_a_patch_adds_holds_nothing_that_was_planted() -> None:
+    added = "\n".join("+" + line for item in PLANTED for line in item.line.split("\n"))
+    redacted = Redactor(KNOWN).patch(f"-a@corp.io\n{added}\n+x@corp.io".encode(), "here").decode()
+    assert [item for item in PLANTED if item.value in redacted] == []
+    assert redacted.startswith("-a@corp.io\n")
+    assert redacted.split("\n")[-1].startswith("+[email-")
+
+
 @given(st.text())
 def test_a_secret_is_long_and_not_monotonous(text: str) -> None:
     if looks_secret(text):

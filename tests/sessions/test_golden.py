@@ -51,7 +51,8 @@ Case = tuple[dict[str, Any], Session]
 
 def test_prompts_come_out_to_the_byte(case: Case) -> None:
     expected, session = case
-    assert list(session.prompts()) == [turn["prompt"] for turn in expected["turns"]]
+    assert [turn.prompt for turn in session.turns] == [turn["prompt"] for turn in expected["turns"]]
+    assert list(session.prompts()) == [one["prompt"] for one in expected["turns"] if not one["prompt"].startswith("/")]
 
 
 def test_nothing_of_the_log_is_torn_or_unknown(case: Case) -> None:
@@ -74,7 +75,8 @@ def test_commands_come_out_as_they_were_run(case: Case) -> None:
     expected, session = case
     for turn, told in zip(session.turns, expected["turns"], strict=True):
         assert [command.text for command in turn.commands] == told["commands"]
-        assert all(command.exit_code == 0 for command in turn.commands)
+        told_codes = (None,) if session.source == "aider" else (0,)  # aider does not write them down
+        assert all(command.exit_code in told_codes for command in turn.commands)
 
 
 def test_every_commit_is_found_in_the_turn_that_made_it(case: Case) -> None:

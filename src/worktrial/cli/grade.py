@@ -15,6 +15,7 @@ import click
 @click.option("--missing", is_flag=True, help="Only trials that have no verdict.")
 @click.option("--sandbox", default=None, help="Isolation; by default that of the run.")
 @click.option("--runtime", metavar="NAME", help="Of docker or podman: runc, crun, runsc (gVisor), …")
+@click.option("--no-redact", is_flag=True, help="Keep keys, addresses, homes and hosts in what tests printed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 def command(
     run: Path,
@@ -24,6 +25,7 @@ def command(
     sandbox: str | None,
     runtime: str | None,
     missing: bool,
+    no_redact: bool,
     as_json: bool,
 ) -> int:
     """Grade every finished trial of RUN again: patch and tests in a fresh copy, the verdict written anew."""
@@ -42,7 +44,7 @@ def command(
     warn_of(chosen)
     if tasks.digest() != opened.lock().suite_digest:
         talk.print("warning: the suite has changed since the run; graded is by its tests of today")
-    grading = Grading(opened, tasks, chosen, jobs)
+    grading = Grading(opened, tasks, chosen, jobs, redact=not no_redact)
     asyncio.run(grading.work(only_missing=missing))
     conclude(opened, as_json=as_json)
     return 0

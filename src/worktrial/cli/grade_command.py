@@ -22,7 +22,9 @@ from worktrial.store.suite import Suite
 class Grading:
     """Grading a whole run again."""
 
-    def __init__(self, run: RunDir, suite: Suite, sandbox: Sandbox, jobs: int) -> None:
+    def __init__(self, run: RunDir, suite: Suite, sandbox: Sandbox, jobs: int, *, redact: bool = True) -> None:
+        """`redact`: as for `Grader`."""
+        self._redact = redact
         self._run = run
         self._suite = suite
         self._sandbox = sandbox
@@ -41,8 +43,9 @@ class Grading:
         ]
         places = asyncio.Semaphore(self._jobs)
         with scratch_folder() as scratch, working("Grading", len(wanted)) as work:
-            limits = self._run.request().limits
-            grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits, self._run.lock().quarantined)
+            limits, aside = self._run.request().limits, self._run.lock().quarantined
+            store = scratch / "grader.git"
+            grader = Grader(self._suite, self._sandbox, store, limits, aside, redact=self._redact)
 
             async def one(trial_dir: TrialDir) -> None:
                 async with places:

@@ -10,7 +10,6 @@ import click
 
 if TYPE_CHECKING:
     from worktrial.mine.candidates import Mined
-    from worktrial.mine.told import Wanted
     from worktrial.store.suite import Suite
 
 DEFAULT_COMMITS = 5000
@@ -80,6 +79,7 @@ def command(
     With --sessions, a change that an agent's session is linked to asks with what a person typed there, verbatim.
     """
     from worktrial.cli.output import print_json, talk
+    from worktrial.cli.session_logs import asked_of, read_wanted, wanted_logs
     from worktrial.languages import load
     from worktrial.mine.candidates import mine
     from worktrial.mine.save import check_folder, prefix_of, save
@@ -88,7 +88,8 @@ def command(
     start = _date(since)
     git = open_repository(repo)
     suite = check_folder(folder, repo, git)
-    wanted = _wanted(repo, sessions, sessions_only=sessions_only, consolidate=consolidate, yes=yes)
+    asked = asked_of(sessions, only=sessions_only, consolidate=consolidate)
+    wanted = None if asked is None else read_wanted(wanted_logs(repo, sessions, yes=yes), asked, repo)
     with talk.status("reading commits") as status:
         mined = mine(
             git,
@@ -103,7 +104,7 @@ def command(
     if mined.candidates and judge_model is not None:
         mined = _judged(mined, suite, judge_model, config)
     if mined.candidates:
-        save(suite, repo, mined, redacted=not no_redact)
+        save(suite, repo, mined, redacted=not no_redact, sessions=asked)
     _show(mined, suite)
     if as_json:
         accepted = len(suite.task_ids())
@@ -111,24 +112,6 @@ def command(
         print_json({**(_figures(mined) if mined.telling else {}), **said})
     if not mined.candidates:
         _fail_empty(mined)
-
-
-def _wanted(
-    repo: Path, sessions: tuple[str, ...], *, sessions_only: bool, consolidate: bool, yes: bool
-) -> Wanted | None:
-    """Return what is to be made of sessions, read; None when none are asked for. Raises `UsageError`."""
-    from worktrial.errors import UsageError
-
-    if not sessions:
-        if sessions_only or consolidate:
-            flag = "--sessions-only" if sessions_only else "--consolidate"
-            raise UsageError(f"{flag} needs sessions", hint="give --sessions PATH, or --sessions auto")
-        return None
-    from worktrial.cli.session_logs import read_logs, wanted_logs
-    from worktrial.mine.told import Wanted
-
-    read = read_logs(wanted_logs(repo, sessions, yes=yes), repo)
-    return Wanted(read, consolidate=consolidate, only=sessions_only)
 
 
 def _figures(mined: Mined) -> dict[str, Any]:
@@ -180,10 +163,11 @@ def _judged(mined: Mined, suite: Suite, model: str, config: Path | None) -> Mine
     import asyncio
     from dataclasses import replace
 
+    from worktrial.agents.questions import Judge
     from worktrial.cli.configuration import read_configuration
     from worktrial.cli.output import talk
     from worktrial.cli.progress import working
-    from worktrial.mine.judging import Judge, agreement, judge, with_model_kinds
+    from worktrial.mine.judging import agreement, judge, with_model_kinds
 
     asked = Judge(model, read_configuration(config).gateway)
     with working("Asking", len(mined.candidates)) as work:

@@ -13,6 +13,13 @@ import click
 @click.option("--head", metavar="REV", help="Commit to bring it up to.  [default: HEAD of the suite's repository]")
 @click.option("--limit", type=click.IntRange(0), metavar="N", help="At most N new tasks come in.  [default: all]")
 @click.option("--keep-on-parent", is_flag=True, help="Keep tasks that no longer back out, on the tree before them.")
+@click.option(
+    "--sessions",
+    metavar="PATH|auto|none",
+    multiple=True,
+    help="Logs whose prompts new tasks ask with, as for mine.  [default: those that the suite was mined with]",
+)
+@click.option("--yes", is_flag=True, help="Read the logs that auto finds without asking.")
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True, help="Runs of each state.")
 @click.option(
     "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Test processes at once."

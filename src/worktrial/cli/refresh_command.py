@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from worktrial.cli.output import print_funnel, print_json, talk, warn_of
 from worktrial.cli.progress import same_command, working
 from worktrial.cli.session import REASONS as VALIDATION
 from worktrial.cli.session import Validation
+from worktrial.cli.session_logs import Log, asked_of, read_wanted, wanted_logs
 from worktrial.curate.bench import Settings
 from worktrial.curate.rolling import REASONS, cannot_back_out, merged, next_new, sort_out
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.base import now
-from worktrial.formats.suite import RefreshPlan, SuiteChange
+from worktrial.formats.suite import RefreshPlan, SessionsAsked, SuiteChange, SuiteInfo
 from worktrial.languages import load
 from worktrial.mine.candidates import mine
 from worktrial.mine.save import prefix_of, save
@@ -43,11 +44,14 @@ def refresh(given: Mapping[str, Any]) -> int:
         if given["as_json"]:
             print_json(_json(suite, None))
         return 0
+    logs = _logs(suite, plan, given)
+    if work.plan() is None:
+        work.begin(plan)
     sandbox = choose(given["sandbox"], given["runtime"])
     warn_of(sandbox)
     settings = Settings(runs=given["runs"], jobs=given["jobs"], timeout_s=given["timeout"], thorough=given["thorough"])
     try:
-        _mine(suite, git, plan)
+        _mine(suite, git, plan, logs)
         change = work.outcome() or asyncio.run(_validate(suite, plan, sandbox, settings))
         work.finish(plan, change)
     except KeyboardInterrupt:
@@ -60,7 +64,7 @@ def refresh(given: Mapping[str, Any]) -> int:
 
 
 def _plan(suite: Suite, git: Git, work: Refresh, given: Mapping[str, Any]) -> RefreshPlan | None:
-    """Return the plan that was begun, or begin one; None: the suite is of that head already. Raises `UsageError`."""
+    """Return the plan that was begun, or a new one; None: the suite is of that head already. Raises `UsageError`."""
     begun, info = work.plan(), suite.info()
     head = _resolve(git, given["head"])
     if begun is not None:
@@ -79,7 +83,7 @@ def _plan(suite: Suite, git: Git, work: Refresh, given: Mapping[str, Any]) -> Re
         )
     if not (tasks := suite.tasks()):
         raise FormatError(f"{suite.path} has no tasks", hint="validate it first: worktrial validate SUITE")
-    plan = RefreshPlan(
+    return RefreshPlan(
         version=info.version + 1,
         old_head=info.head,
         head=head,
@@ -87,10 +91,27 @@ def _plan(suite: Suite, git: Git, work: Refresh, given: Mapping[str, Any]) -> Re
         known=tuple(one.id for one in suite.candidates),
         limit=given["limit"],
         keep_on_parent=given["keep_on_parent"],
+        sessions=_sessions(info, given["sessions"]),
         begun_at=now(),
     )
-    work.begin(plan)
-    return plan
+
+
+def _sessions(info: SuiteInfo, given: Sequence[str]) -> SessionsAsked | None:
+    """Return the sessions to ask with: those the suite was mined with, or what was given in their place."""
+    if not given:
+        return info.sessions
+    if "none" in given:
+        return None
+    before = info.sessions
+    return asked_of(given, only=bool(before and before.only), consolidate=bool(before and before.consolidate))
+
+
+def _logs(suite: Suite, plan: RefreshPlan, given: Mapping[str, Any]) -> list[Log]:
+    """Return the logs to read, before anything is changed; none where the history was read. Raises `UsageError`."""
+    info = suite.info()
+    if plan.sessions is None or info.head == plan.head:
+        return []
+    return wanted_logs(Path(info.repository), plan.sessions.paths, yes=given["yes"])
 
 
 def _resolve(git: Git, revision: str | None) -> str:
@@ -101,11 +122,13 @@ def _resolve(git: Git, revision: str | None) -> str:
     return git.text("rev-parse", "--verify", "--end-of-options", name).splitlines()[-1]
 
 
-def _mine(suite: Suite, git: Git, plan: RefreshPlan) -> None:
+def _mine(suite: Suite, git: Git, plan: RefreshPlan, logs: Sequence[Log]) -> None:
     """Read the history up to the new head, unless that was done before the refresh was stopped."""
     info = suite.info()
     if info.head == plan.head:
         return
+    repository = Path(info.repository)
+    wanted = None if plan.sessions is None else read_wanted(logs, plan.sessions, repository)
     with talk.status("reading commits") as status:
         mined = mine(
             git,
@@ -113,13 +136,13 @@ def _mine(suite: Suite, git: Git, plan: RefreshPlan) -> None:
             language=load("python"),
             max_commits=_MAX_COMMITS,
             revision=plan.head,
+            wanted=wanted,
             redact=info.redacted is not False,
             progress=status.update,
         )
     candidates = merged(plan, suite.candidates, mined.candidates, git)
-    save(
-        suite, Path(info.repository), replace(mined, candidates=tuple(candidates)), redacted=info.redacted is not False
-    )
+    mined = replace(mined, candidates=tuple(candidates))
+    save(suite, repository, mined, redacted=info.redacted is not False, sessions=plan.sessions)
     new = sum(one.id not in plan.known for one in candidates)
     talk.print(f"{plan.old_head[:12]} to {plan.head[:12]}: {new} new candidates", markup=False)
 

@@ -15,6 +15,8 @@ from worktrial.cli.output import talk
 from worktrial.cli.progress import working
 from worktrial.errors import RepositoryError, StorageError, UsageError
 from worktrial.formats.session import Session
+from worktrial.formats.suite import SessionsAsked
+from worktrial.mine.told import Wanted
 from worktrial.sessions import load, names
 from worktrial.store.git import open_repository
 
@@ -46,6 +48,22 @@ class Log:
     path: Path
     own: bool = False
     """It was found as one of the repository's; of sessions of others in it, none is read."""
+
+
+def asked_of(sessions: Sequence[str], *, only: bool, consolidate: bool) -> SessionsAsked | None:
+    """Return what the options say, paths made absolute; None when they name no sessions. Raises `UsageError`."""
+    if sessions:
+        paths = tuple(name if name == "auto" else str(Path(name).absolute()) for name in sessions)
+        return SessionsAsked(paths=paths, only=only, consolidate=consolidate)
+    if only or consolidate:
+        flag = "--sessions-only" if only else "--consolidate"
+        raise UsageError(f"{flag} needs sessions", hint="give --sessions PATH, or --sessions auto")
+    return None
+
+
+def read_wanted(logs: Sequence[Log], asked: SessionsAsked, repo: Path) -> Wanted:
+    """Return what is to be made of sessions, read."""
+    return Wanted(read_logs(logs, repo), consolidate=asked.consolidate, only=asked.only)
 
 
 def wanted_logs(repo: Path, asked: Sequence[str], *, yes: bool) -> list[Log]:
@@ -105,7 +123,9 @@ def _of_repository(repo: Path, home: Path) -> Iterator[Log]:
 def _at(path: Path) -> list[Log]:
     """Return the logs at a path: a repository's own, a single log, or all in a folder. Raises `UsageError`."""
     if not path.exists():
-        raise UsageError(f"there is no log at {path}", hint="give a log, a folder of logs, a repository, or auto")
+        raise UsageError(
+            f"there is no log at {path}", hint="give --sessions a log, a folder of logs, a repository, or auto"
+        )
     if path.is_dir() and _is_repository(path):
         found = list(_of_repository(path, path))  # no home: what lies in the repository itself
     elif path.is_dir():

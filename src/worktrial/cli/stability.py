@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from worktrial.analyse.flips import chance_to_miss, flip_bound
 from worktrial.analyse.words import percent
 from worktrial.cli.output import talk
 from worktrial.curate.validate import Summary
+from worktrial.formats.classification import RelevanceJudged
 
 _MOST = 10
 _FLIPPER = 0.1
@@ -61,15 +62,19 @@ def print_relevance(summary: Summary) -> dict[str, Any]:
     average = [one.average_precision for one in summary.relevance if one.average_precision is not None]
     if not precision or not recall or not average:
         return {}
+    # Where fewer files cover a change than are named, not all that are named can.
+    possible = [one.possible_precision for one in summary.relevance if one.possible_precision is not None]
     found = {
         "candidates": len(recall),
         "precision": round(sum(precision) / len(precision), 4),
+        "possible_precision": round(sum(possible) / len(possible), 4),
         "recall": round(sum(recall) / len(recall), 4),
         "average_precision": round(sum(average) / len(average), 4),
     }
     talk.print(
         f"Test files ranked by history, names, imports and text, the first five against coverage of the changed "
-        f"lines: precision {percent(found['precision'])}, recall {percent(found['recall'])}; "
+        f"lines: precision {percent(found['precision'])} (at best {percent(found['possible_precision'])}, as few files "
+        f"run them), recall {percent(found['recall'])}; "
         f"of the whole ranking {percent(found['average_precision'])} average precision "
         f"({found['candidates']} candidates)",
         markup=False,
@@ -86,3 +91,25 @@ def print_moves(quarantined: Collection[tuple[str, str]], returned: Collection[t
             talk.print(f"{what}: {test} of {task}", markup=False, soft_wrap=True)
         if len(moved) > _MOST:
             talk.print(f"… and {len(moved) - _MOST} more", markup=False)
+
+
+def print_judged(said: Sequence[RelevanceJudged]) -> dict[str, Any]:
+    """Print how well a model's choice of test files agrees with coverage and return it for JSON; empty without any."""
+    answered = [one for one in said if not one.error]
+    precision = [one.precision for one in answered if one.precision is not None]
+    recall = [one.recall for one in answered if one.recall is not None]
+    failed = len(said) - len(answered)
+    found: dict[str, Any] = {"answers": len(answered), "failed": failed}
+    if precision and recall:
+        found |= {
+            "precision": round(sum(precision) / len(precision), 4),
+            "recall": round(sum(recall) / len(recall), 4),
+        }
+    told = f": precision {percent(found['precision'])}, recall {percent(found['recall'])}" if "recall" in found else ""
+    talk.print(
+        f"Test files that {said[0].model if said else 'the model'} names, against coverage of the changed lines{told} "
+        f"({len(answered)} answers" + (f", {failed} requests without one)" if failed else ")"),
+        markup=False,
+        soft_wrap=True,
+    )
+    return {"relevance_judged": found}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from worktrial.store.suite import Suite
 
 
 @click.command("validate")
@@ -26,6 +30,15 @@ import click
 )
 @click.option("--runtime", metavar="NAME", help="Of docker or podman: runc, crun, runsc (gVisor), …")
 @click.option("--retry-infrastructure", is_flag=True, help="Decide again what failed by network, disk or sandbox.")
+@click.option(
+    "--judge",
+    "judge_model",
+    metavar="MODEL",
+    help="Ask MODEL too which test files concern a change; decides nothing.",
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration with the model servers of --judge."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON on standard output.")
 def command(
     suite: Path,
@@ -38,6 +51,8 @@ def command(
     sandbox: str,
     runtime: str | None,
     retry_infrastructure: bool,
+    judge_model: str | None,
+    config: Path | None,
     as_json: bool,
 ) -> int:
     """Prove the candidates of SUITE, newest first.
@@ -74,7 +89,27 @@ def command(
     )
     flips = print_stability(summary, thorough=thorough)
     relevance = print_relevance(summary)
+    if judge_model is not None:
+        relevance |= _judged(opened, limit, judge_model, config)
     if as_json:
         funnel = {"funnel": summary.funnel, "candidates": summary.candidates, "accepted": summary.accepted}
         print_json({**funnel, **relevance, **flips})
     return 0 if summary.accepted else 1
+
+
+def _judged(suite: Suite, limit: int | None, model: str, config: Path | None) -> dict[str, Any]:
+    """Ask a model about the test files of what was validated, and return what is to be said of it."""
+    import asyncio
+
+    from worktrial.agents.questions import Judge
+    from worktrial.cli.configuration import read_configuration
+    from worktrial.cli.progress import working
+    from worktrial.cli.stability import print_judged
+    from worktrial.curate.judging import judge_relevance
+    from worktrial.curate.validate import chosen
+
+    asked = Judge(model, read_configuration(config).gateway)
+    candidates = chosen(suite, limit)
+    with working("Asking", len(candidates)) as work:
+        said = asyncio.run(judge_relevance(suite, candidates, asked, lambda one: work.done(one.error or None)))
+    return print_judged(said)

@@ -12,10 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from worktrial.formats.evidence import Ranked, Relevance
+from worktrial.formats.evidence import PREDICTED, Ranked, Relevance
 
-PREDICTED = 5
-"""Test files that the ranking is taken to name."""
 _FUSED = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)."""
 _K1, _B = 1.2, 0.75

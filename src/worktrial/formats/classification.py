@@ -33,3 +33,28 @@ class Classification(Record):
     """The model's own words, one sentence."""
     error: str = ""
     """Why there is no answer; empty when there is one."""
+
+
+class RelevanceJudged(Record):
+    """Which of the ranked test files a model holds to concern a change, beside coverage: `relevance.jsonl`."""
+
+    format: Literal["worktrial/relevance@1"] = "worktrial/relevance@1"
+    of: str
+    """Id of the candidate."""
+    at: Timestamp
+    model: str
+    """As it was asked for."""
+    prompt_version: str
+    """Of the instructions; their text is in `worktrial.curate.judging`."""
+    request_sha256: str
+    """Of all that the model was sent: the same request is not made twice."""
+    files: tuple[str, ...] = ()
+    """Of those it was shown, in its order."""
+    precision: float | None = None
+    """Share of `files` that cover; None: it named none, or there is no answer."""
+    recall: float | None = None
+    """Share of the covering files that it was shown and named; None: it was shown none, or there is no answer."""
+    explanation: str = ""
+    """The model's own words, one sentence."""
+    error: str = ""
+    """Why there is no answer; empty when there is one."""

@@ -88,6 +88,10 @@ class Selection(Record):
     could run."""
 
 
+PREDICTED = 5
+"""Test files that a ranking is taken to name: its first."""
+
+
 class Ranked(Record):
     """A test file that was held to concern the change, before anything was run."""
 
@@ -113,6 +117,14 @@ class Relevance(Record):
     """Share of the covering files, of five at most, that are among the first five; None: nothing to compare."""
     average_precision: float | None = None
     """Mean over the covering files of the share of covering files down to each place, 0..1; None: no such file."""
+
+    @property
+    def possible_precision(self) -> float | None:
+        """The precision of a ranking without fault, 0..1: files that cover are often fewer than five; None as there."""
+        if self.precision is None:
+            return None
+        predicted = min(len(self.ranked), PREDICTED)
+        return min(len(self.covering_files), predicted) / predicted
 
 
 class TestRun(Record):

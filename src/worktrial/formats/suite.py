@@ -9,6 +9,15 @@ from pydantic import Field
 from worktrial.formats.base import Record, Timestamp
 
 
+class SessionsAsked(Record):
+    """Whose prompts a suite asks with: what `--sessions` and the options beside it said."""
+
+    paths: tuple[str, ...]
+    """Absolute paths, and `auto`: the repository's own logs on the machine that mines."""
+    only: bool = False
+    consolidate: bool = False
+
+
 class SuiteInfo(Record):
     """What a suite was made from."""
 
@@ -22,6 +31,8 @@ class SuiteInfo(Record):
     commits_read: int
     redacted: bool | None = None
     """Whether secrets and people were taken out of all that is stored; None: mined before that was done."""
+    sessions: SessionsAsked | None = None
+    """What it was mined with, for a refresh to do the same; None: messages alone."""
     version: int = 1
     """Raised by every refresh: runs on two versions are compared on the tasks that are the same in both."""
 
@@ -90,4 +101,6 @@ class RefreshPlan(Record):
     """Most tasks that may come in; None: all."""
     keep_on_parent: bool = False
     """Keep tasks that no longer back out, put back on the tree before their change."""
+    sessions: SessionsAsked | None = None
+    """Sessions whose prompts new tasks ask with; None: none."""
     begun_at: Timestamp

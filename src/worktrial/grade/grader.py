@@ -26,6 +26,7 @@ from worktrial.formats.verdict import Verdict
 from worktrial.grade.assemble import Graded, PatchError, assemble, solution_tree
 from worktrial.grade.integrity import ReadBlob, Tampering, contradiction, decisive, new_signs, passed_twin
 from worktrial.grade.junit import junit_xml
+from worktrial.grade.redacting import TESTS_LOG, Redacting
 from worktrial.languages import load
 from worktrial.languages.protocol import TestPlan, TestReport
 from worktrial.sandboxes.layers import change_tree, tree_layer
@@ -45,8 +46,15 @@ class Grader:
         scratch: Path,
         limits: TrialLimits,
         quarantined: Mapping[str, tuple[str, ...]],
+        *,
+        redact: bool = True,
     ) -> None:
-        """`quarantined` are expected tests, by task, that are run but do not count."""
+        """`quarantined` are expected tests, by task, that are run but do not count.
+
+        `redact`: take secrets and people out of what tests print before it is written; not where the suite's own
+        were asked to be kept.
+        """
+        self._redact = redact and suite.info().redacted is not False
         self._quarantined = quarantined
         self._suite = suite
         self._sandbox = sandbox
@@ -60,6 +68,7 @@ class Grader:
         A failure that is not the agent's becomes an *infrastructure* verdict. Raises `StorageError` on a full disk.
         """
         started = time.monotonic()
+        redacting = Redacting(wanted=self._redact)
         trial = trial_dir.trial()
         if trial is None:
             raise FormatError(f"the trial at {trial_dir.path} is not finished")
@@ -67,29 +76,33 @@ class Grader:
             verdict = _untested(task, "infrastructure", trial.cause or trial.ended, trial.detail)
         else:
             try:
-                verdict = await self._verdict(trial_dir, task)
+                verdict = await self._verdict(trial_dir, task, redacting)
             except StorageError:
                 raise
             except (EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError) as error:
                 verdict = _untested(task, "infrastructure", _cause_of(error), str(error))
+        verdict = redacting.verdict(verdict)
+        redacting.note(trial_dir)
         verdict = verdict.model_copy(update={"grade_s": round(time.monotonic() - started, 4)})
         trial_dir.write_verdict(verdict)
         return verdict
 
-    async def _verdict(self, trial_dir: TrialDir, task: Task) -> Verdict:
+    async def _verdict(self, trial_dir: TrialDir, task: Task, redacting: Redacting) -> Verdict:
         patch = await asyncio.to_thread(_read_patch, trial_dir.patch_path)
         try:
             graded = await asyncio.to_thread(self._assemble, task, patch)
         except PatchError as error:
             return _untested(task, "not_solved", "patch_does_not_apply", error.cause)
         report = await self._test(task, graded.tree, TestPlan(ids=task.tests.all()))
-        write_text(trial_dir.logs / "tests.log", report.output)
+        told = await asyncio.to_thread(redacting.report, report)
+        write_text(trial_dir.path / TESTS_LOG, told.output)
         quarantined = self._quarantined.get(task.id, ())
         empty = not patch.strip()
         verdict = judge(task, report, graded, empty=empty, on_disk=self._files(graded), quarantined=quarantined)
         if verdict.outcome == "solved":
             verdict = await self._with_twins(task, graded, verdict)
-        write_bytes(trial_dir.path / "results.xml", junit_xml(task, report, verdict))
+        verdict = redacting.verdict(verdict)
+        write_bytes(trial_dir.path / "results.xml", junit_xml(task, told, verdict))
         return verdict
 
     def _assemble(self, task: Task, patch: bytes) -> Graded:

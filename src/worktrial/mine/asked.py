@@ -5,6 +5,7 @@ A session that made several commits is cut between them: a change's prompts are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from worktrial.mine.filters import Reason
 from worktrial.mine.linking import Linked, Tie
 
 _SLACK = timedelta(seconds=5)
+_GIT = re.compile(r"\s*git\b")
 LEAST_ASKED = 0.3
 """Share of a change's lines that its sessions must have proposed for their prompts to be what was asked."""
 MOST_PROMPTS = 20
@@ -122,9 +124,12 @@ class Asking:
 
         Before: those that only edited other files. After: those without an edit, such as one that asks to commit.
         """
-        if not touched:
-            return chosen
         proposals = self._linked.proposals[tie.session]
+        if not touched:
+            # No line landed as it was proposed, as when a person changed them all: one that only commits is none.
+            edited = [turn for turn in chosen if proposals.edited(turn)]
+            asides = {turn for turn in chosen if edited and turn > edited[-1] and _only_git(session.turns[turn])}
+            return [turn for turn in chosen if turn not in asides]
         files = frozenset[str]().union(*(proposals.edited(turn) for turn in touched if turn < len(session.turns)))
         kept = [turn for turn in chosen if turn >= touched[0] or not (of := proposals.edited(turn)) or of & files]
         while kept and kept[-1] > touched[-1] and not proposals.edited(kept[-1]):
@@ -150,6 +155,10 @@ class Asking:
 
 def _by(at: datetime, made: datetime) -> bool:
     return at <= made + _SLACK
+
+
+def _only_git(turn: Turn) -> bool:
+    return all(_GIT.match(command.text) for command in turn.commands)
 
 
 def _typed(turn: Turn) -> bool:

@@ -36,7 +36,7 @@ def _rule(reason: str, name: str, pattern: str, *, messages: bool = False, first
     return Rule(reason, name, re.compile(pattern, re.IGNORECASE | re.MULTILINE), messages, first)
 
 
-_THIS = r"(?:this|the|my|our|your|that|last|previous|current|open|existing)"
+_THIS = r"(?:this|the|my|our|your|that|same|last|previous|current|open|existing)"
 _CODE_URL = (
     r"https?://(?:[\w.-]+\.)?(?:github|gitlab|bitbucket)\.\w+/\S+?/(?:pulls?|issues?|actions|commits?|merge_requests"
     r"|discussions|runs|jobs|pipelines|compare|wiki|releases|milestones|projects)\b\S*"
@@ -162,7 +162,8 @@ RULES: tuple[Rule, ...] = (
         "ci_run",
         r"(?<![:/\w-])(?:ci|build|pipeline|workflow|github actions?|the checks?)\b[^.\n]{0,30}\b(?:fail\w*|red"
         r"|broken|error\w*)\b(?![^\n]*\n\s*\S)"
-        r"|\bfail\w* (?:on|in|at) (?:the )?(?:ci|build|pipeline|github)\b(?![^\n]*\n\s*\S)",
+        r"|\bfail\w* (?:on|in|at) (?:the )?(?:ci|build|pipeline|github)\b(?![^\n]*\n\s*\S)"
+        r"|\A\W*(?:\w+ ){0,3}tests? (?:is|are|still) (?:still )?(?:fail\w*|red|broken)\W*\Z",
     ),
     _rule(
         "needs_service",
@@ -213,6 +214,7 @@ _OF_WISH: dict[str, str] = {
     "look": "not_testable",
     "lint": "not_testable",
     "nothing": "too_vague",
+    "unknown": "too_vague",
 }
 
 Judge = Callable[[str, PromptKind], Reason | None]

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from worktrial.errors import UsageError
 from worktrial.formats.base import now
-from worktrial.formats.suite import SuiteInfo
+from worktrial.formats.suite import SessionsAsked, SuiteInfo
 from worktrial.mine.candidates import Mined
 from worktrial.store.git import Git
 from worktrial.store.suite import Suite
 
 _FILES = frozenset({
-    "suite.toml", "candidates.jsonl", "rejections.jsonl", "redactions.jsonl", "classification.jsonl", "judge",
-    "evidence", "tasks", "environments", "store.git", "reviews.jsonl", "history.jsonl", "retired",
+    "suite.toml", "candidates.jsonl", "rejections.jsonl", "redactions.jsonl", "classification.jsonl", "relevance.jsonl",
+    "judge", "evidence", "tasks", "environments", "store.git", "reviews.jsonl", "history.jsonl", "retired",
 })  # fmt: skip
 
 
@@ -51,10 +51,13 @@ def check_folder(folder: Path, repo: Path, git: Git) -> Suite:
     return suite
 
 
-def save(suite: Suite, repo: Path, mined: Mined, *, redacted: bool = True) -> None:
+def save(
+    suite: Suite, repo: Path, mined: Mined, *, redacted: bool = True, sessions: SessionsAsked | None = None
+) -> None:
     """Write what was mined; tasks and evidence stay. `suite.toml` comes last: a suite with one is whole.
 
-    `redacted` says whether `mined` is; validation keeps to it. Raises `StorageError`.
+    `redacted` says whether `mined` is, `sessions` with which it was mined; validation and refreshes keep to it. Raises
+    `StorageError`.
     """
     before = suite.info() if (suite.path / "suite.toml").exists() else None
     suite.rejections.replace(mined.rejections)
@@ -69,6 +72,7 @@ def save(suite: Suite, repo: Path, mined: Mined, *, redacted: bool = True) -> No
             mined_at=now(),
             commits_read=mined.commits_read,
             redacted=redacted,
+            sessions=sessions,
         )
     )
 

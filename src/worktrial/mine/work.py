@@ -88,7 +88,11 @@ _FIRST: tuple[tuple[WorkKind, str], ...] = (
         r"|switch|convert\w*|deprecat\w+|port|migrat\w+|reduce|speed|optimi[sz]\w+|factor|rework\w*|re-?us\w+",
     ),
 )
-_FILLER = r"(?i)\A\W*(?:(?:also|please|can you|could you|now|try to|let'?s|i want to|we should|we need to)\W+)*"
+_FILLER = (
+    r"(?i)\A\W*(?:(?:also|please|ok(?:ay)?|yes|so|and|now|then|just|maybe|i think|try to|let'?s"
+    r"|(?:can|could) (?:you|we)|(?:i|we)(?:'d like| would like| want| need)(?: you| us)? to"
+    r"|we (?:should|can|could|must))\W+)*"
+)
 _BY_FIRST = tuple((kind, re.compile(rf"{_FILLER}(?:{words})(?![\w-])")) for kind, words in _FIRST)
 _MOSTLY = 4
 """Times as many lines on one side as on the other."""

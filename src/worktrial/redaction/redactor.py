@@ -71,6 +71,18 @@ class Redactor:
         text = data.decode("utf-8", "surrogateescape")
         return self.text(text, where).encode("utf-8", "surrogateescape")
 
+    def patch(self, patch: bytes, where: str) -> bytes:
+        """Return a patch with what it adds redacted; what it takes away, or leaves, is the repository's own."""
+        lines = patch.split(b"\n")
+        added = [number for number, line in enumerate(lines) if line.startswith(b"+")]
+        if not added:
+            return patch
+        # Without its sign, which may be part of an address.
+        redacted = self.data(b"\n".join(lines[number][1:] for number in added), where).split(b"\n")
+        for number, line in zip(added, redacted, strict=True):
+            lines[number] = b"+" + line
+        return b"\n".join(lines)
+
     def json(self, value: Json, where: str) -> Json:
         """Return a JSON value with all its strings redacted, those that are keys of objects excepted."""
         if isinstance(value, str):

@@ -35,6 +35,8 @@ class TaskView:
     """What reviewers said: label and answers with their counts."""
     doubted: bool | None = None
     """See `TaskFacts`."""
+    redacts: bool = True
+    """Whether secrets and people are kept off its pages; not where the suite was mined with all of them."""
 
     def facts(self) -> TaskFacts:
         """Return what tables say of the task."""
@@ -121,6 +123,7 @@ class Landed:
             landed=tuple(parse(self._suite.patch(task, "solution"))),
             reviewed=tuple(self.reviewed(task)),
             doubted=bool(doubts(by_reviewer)) if (by_reviewer := self.reviews(task)) else None,
+            redacts=self.info is None or self.info.redacted is not False,
         )
 
     def reviews(self, task: str) -> ByReviewer:

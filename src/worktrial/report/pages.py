@@ -13,6 +13,7 @@ from worktrial.formats.verdict import Verdict
 from worktrial.pages.diffs import FileDiff, parse, sides
 from worktrial.pages.render import diff_table
 from worktrial.pages.text import Excerpt, read_excerpt
+from worktrial.redaction.redactor import Redactor
 from worktrial.report.grid import MARKS, mark
 from worktrial.report.landed import TaskView
 from worktrial.report.live import NOT_LIVE, Live, SoFar, UnderWay
@@ -75,7 +76,7 @@ def task_page(shown: Shown, summary: RunSummary, live: Live = NOT_LIVE) -> str:
 def trial_page(shown: Shown, summary: RunSummary, row: TrialRow, folder: TrialDir) -> str:
     """Return the page of a finished trial. Raises `FormatError` naming the file that can't be read."""
     verdict = folder.verdict()
-    patch = read_patch(folder)
+    patch = read_patch(folder, redact=shown.view.redacts)
     compared = list(sides(patch.files, list(shown.view.landed)))
     logs = _logs(folder)
     marks = [mark(one, _FROM_TRIAL, here=True) if one is row else shown.marks[at] for at, one in enumerate(shown.rows)]
@@ -114,8 +115,8 @@ def under_way_page(shown: Shown, summary: RunSummary, trial: UnderWay, found: So
     )
 
 
-def read_patch(folder: TrialDir) -> PatchView:
-    """Return the agent's patch, as much of it as is fit to show."""
+def read_patch(folder: TrialDir, *, redact: bool) -> PatchView:
+    """Return the agent's patch, as much of it as is fit to show. The file is graded, and has all that it adds."""
     path = folder.patch_path
     if path.is_symlink() or not path.is_file():
         return PatchView([], missing=True)
@@ -124,11 +125,12 @@ def read_patch(folder: TrialDir) -> PatchView:
             data = file.read(PATCH_BYTES + 1)
     except OSError as error:
         raise FormatError(f"could not read {path}", cause=error.strerror or str(error)) from error
-    if len(data) <= PATCH_BYTES:
-        return PatchView(parse(data))
-    size = path.stat().st_size / 1024**2
-    cut = f"Cut: the patch has {size:,.1f} MiB, of which the first {PATCH_BYTES // 1024**2} are shown."
-    return PatchView(parse(data[: data.rfind(b"\n") + 1]), cut=cut)
+    cut = ""
+    if len(data) > PATCH_BYTES:
+        size = path.stat().st_size / 1024**2
+        cut = f"Cut: the patch has {size:,.1f} MiB, of which the first {PATCH_BYTES // 1024**2} are shown."
+        data = data[: data.rfind(b"\n") + 1]
+    return PatchView(parse(Redactor().patch(data, "patch.diff") if redact else data), cut=cut)
 
 
 def _results(rows: list[TrialRow], marks: list[Markup], summary: RunSummary) -> list[tuple[str, bool, Markup]]:

@@ -15,6 +15,7 @@ from worktrial.errors import EnvironmentBuildError, InfrastructureError, Reposit
 from worktrial.formats.base import now
 from worktrial.formats.run import AgentConfig, TrialLimits
 from worktrial.formats.task import Task, consolidated
+from worktrial.formats.trajectory import Trajectory
 from worktrial.formats.trial import HowAsked, Timings, ToolUse, Trial, Usage
 from worktrial.gateway.limits import Budget
 from worktrial.gateway.recording import RECORDS, read_records
@@ -52,7 +53,7 @@ class Attempts:
         self._limits = limits
         self._budget = budget
         self._gateway = gateway
-        self._redacts = bool(suite.info().redacted)
+        self._redacts = suite.info().redacted is not False
 
     async def make(self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir) -> Trial:
         """Let `agent` attempt `task` and write patch, trajectory, logs and, last, `trial.json`.
@@ -63,8 +64,9 @@ class Attempts:
         started_at, clock = now(), _Clock()
         with writing(trial_dir.logs):
             trial_dir.logs.mkdir(parents=True, exist_ok=True)
+        trajectory = None
         try:
-            trial = await self._make(agent, config, task, trial_dir, clock=clock)
+            trial, trajectory = await self._make(agent, config, task, trial_dir, clock=clock)
         except (EnvironmentBuildError, InfrastructureError, RepositoryError, SandboxError) as error:
             trial = Trial(
                 agent=config.name,
@@ -79,12 +81,23 @@ class Attempts:
                 control=config.kind in CONTROLS,
                 sandbox=self._sandbox.tier,
             )
+        if self._redacts:
+            trajectory, detail = await asyncio.to_thread(redact_trial, trial_dir, trajectory, trial.detail)
+            trial = trial.model_copy(update={"detail": detail})
+        if trajectory is not None:
+            trial_dir.write_trajectory(trajectory)
         trial_dir.write_trial(trial)
         return trial
 
+    async def set_aside(self, trial_dir: TrialDir) -> None:
+        """Move what an unfinished attempt left out of the way; its logs are redacted as those of a finished one are."""
+        if self._redacts and trial_dir.logs.exists() and trial_dir.trial() is None:
+            await asyncio.to_thread(redact_trial, trial_dir, None)
+        trial_dir.set_aside()
+
     async def _make(
         self, agent: Agent, config: AgentConfig, task: Task, trial_dir: TrialDir, *, clock: _Clock
-    ) -> Trial:
+    ) -> tuple[Trial, Trajectory | None]:
         started_at = now()
         layer = await asyncio.to_thread(tree_layer, self._git, task.base_tree)
         recipe = self._suite.environment(task.environment)
@@ -100,12 +113,7 @@ class Attempts:
         finally:
             await workspace.close()
         await asyncio.to_thread(write_bytes, trial_dir.patch_path, patch)
-        trajectory = outcome.trajectory
-        if self._redacts:
-            trajectory = await asyncio.to_thread(redact_trial, trial_dir, trajectory)
-        if trajectory is not None:
-            trial_dir.write_trajectory(trajectory)
-        return Trial(
+        trial = Trial(
             agent=config.name,
             task=task.id,
             n=trial_dir.n,
@@ -127,6 +135,7 @@ class Attempts:
             patch_files=patch.count(b"\ndiff --git ") + patch.startswith(b"diff --git "),
             patch_bytes=len(patch),
         )
+        return trial, outcome.trajectory
 
     async def _attempt(
         self,

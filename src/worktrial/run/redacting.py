@@ -1,6 +1,6 @@
-"""Secrets and people in what a trial leaves for people to read: its trajectory and logs.
+"""Secrets and people in what an attempt leaves for people to read: its trajectory, logs, and why it ended.
 
-The patch is graded and the gateway's record is replayed; both stay to the byte.
+The patch is graded and the gateway's record is replayed; both stay to the byte. What tests print is `grade`'s.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from worktrial.store.files import write_bytes, writing
 from worktrial.store.run import TrialDir
 
 
-def redact_trial(trial_dir: TrialDir, trajectory: Trajectory | None) -> Trajectory | None:
-    """Redact a trial's logs where they lie, and return its trajectory redacted; what was replaced is listed beside.
+def redact_trial(trial_dir: TrialDir, trajectory: Trajectory | None, detail: str = "") -> tuple[Trajectory | None, str]:
+    """Redact a trial's logs where they lie, and return its trajectory and its `detail` redacted.
 
-    Names of people are known only where an address tells them. Raises `StorageError`.
+    What was replaced is listed beside. Names of people are known only where an address tells them. Raises
+    `StorageError`.
     """
     redactor = Redactor(KnownNames(Identities.of_machine()))
     if trajectory is not None:
@@ -28,11 +29,11 @@ def redact_trial(trial_dir: TrialDir, trajectory: Trajectory | None) -> Trajecto
     for path in sorted(trial_dir.logs.rglob("*")):
         if path.is_file() and not path.is_symlink():
             _redact_file(path, path.relative_to(trial_dir.path).as_posix(), redactor)
-    name = f"{trial_dir.agent}/{trial_dir.task}/{trial_dir.n}"
+    detail = redactor.text(detail, "trial.json")
     trial_dir.redactions.replace(
-        Redaction(of=name, where=item.where, kind=item.kind, count=item.count) for item in redactor.found()
+        Redaction(of=trial_dir.name, where=item.where, kind=item.kind, count=item.count) for item in redactor.found()
     )
-    return trajectory
+    return trajectory, detail
 
 
 def _redact_file(path: Path, name: str, redactor: Redactor) -> None:

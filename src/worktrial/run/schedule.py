@@ -109,7 +109,7 @@ async def _one(crew: Crew, trial_dir: TrialDir, progress: Progress) -> tuple[Tri
     trial = trial_dir.trial()
     crew.journal.append(_entry(trial_dir, "begun"))
     if trial is None or not is_finished(trial_dir, retry_infrastructure=crew.retry_infrastructure):
-        trial_dir.set_aside()
+        await crew.attempts.set_aside(trial_dir)
         agent, config = crew.agents[trial_dir.agent]
         trial = await crew.attempts.make(agent, config, task, trial_dir)
     if trial.ended == "budget":

@@ -13,7 +13,7 @@ from typing import IO
 
 from worktrial.formats.session import Session, SessionUsage
 from worktrial.sessions import edits
-from worktrial.sessions.building import Building, Edit
+from worktrial.sessions.building import Building, Edit, Run
 from worktrial.sessions.places import Places
 from worktrial.sessions.reading import Tally, as_time, lines, opened
 
@@ -28,6 +28,7 @@ _TOKENS = re.compile(r"Tokens: ([\d.,]+[kM]?) sent,(?: .*?,)? ?([\d.,]+[kM]?) re
 _SKIPPED = re.compile(r"Skipping edits to (.+?)(?: that .*)?")
 _RAN = re.compile(r"Running (.+)")
 _FAILED = re.compile(r"block(?:s)? failed to match|did not conform|Failed to apply|malformed", re.IGNORECASE)
+_RUNS = re.compile(r"(?:/run |!)(?P<line>.+)|/(?P<git>git .+)", re.DOTALL)
 _ASKS = ("/code ", "/ask ", "/architect ")
 _LONGEST_ANSWER = 4 * 1024 * 1024
 """Characters of one answer of the model that are kept to look for edits in."""
@@ -85,15 +86,21 @@ class _Chat:
         self._length = 0
         self._proposed: list[Edit] = []
         self._turns = 0
+        self._run: Run | None = None
+        """What the person runs from within aider, while what it prints is told."""
+        self._printed: list[str] = []
 
     def line(self, line: str) -> None:
         if line.startswith("#### ") and line.endswith("  "):
+            self._ran()
             if not self._asked:
                 self._settle()
             self._asked.append(line[5:-2])
             return
         self._begin()
-        if line.startswith("> "):
+        if self._run is not None:
+            self._printed.append(line.removeprefix("> ").removesuffix("  "))
+        elif line.startswith("> "):
             self._did(line[2:].strip())
         elif self._length < _LONGEST_ANSWER:
             self._answer.append(line)
@@ -102,6 +109,7 @@ class _Chat:
     def end(self) -> Iterator[Session]:
         """Give what the chat was, if it was one."""
         self._begin()
+        self._ran()
         self._settle()
         if session := self.building.session():
             yield session
@@ -113,6 +121,9 @@ class _Chat:
         self._asked.clear()
         if text == "<blank>":
             return
+        if found := _RUNS.fullmatch(text):
+            self._run = self.building.command(found["git"] or found["line"])
+            return
         self._turns += 1
         asked = next((text[len(word) :] for word in _ASKS if text.startswith(word)), None)
         kind = text.startswith(("/", "!")) and asked is None
@@ -120,6 +131,12 @@ class _Chat:
             asked or text, self.building.started_at if self._turns == 1 else None, "command" if kind else "typed"
         )
         self.building.used_model(self.building.model)
+
+    def _ran(self) -> None:
+        if self._run is not None:
+            self.building.printed(self._run, "\n".join(self._printed))
+            self._run = None
+            self._printed.clear()
 
     def _did(self, said: str) -> None:
         """What aider says itself."""

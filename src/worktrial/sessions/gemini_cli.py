@@ -71,8 +71,9 @@ class GeminiCli:
         building.seen(as_time(head.get("startTime")))
         if head.get("kind") == "subagent":
             building.parent = as_text(head.get("parentSessionId")) or building.id
+        asked: set[str] = set()
         for message in messages.values():
-            _told(building, message)
+            _told(building, message, asked)
         if session := building.session():
             yield session
 
@@ -147,12 +148,15 @@ def output(call: dict[str, Any]) -> str:
     return as_text(call.get("resultDisplay"))
 
 
-def _told(building: Building, message: dict[str, Any]) -> None:
+def _told(building: Building, message: dict[str, Any], asked: set[str]) -> None:
+    """Take a message; `asked` are the texts of the messages of the person before it."""
     at = as_time(message.get("timestamp"))
     building.seen(at)
     kind = as_text(message.get("type"))
     if kind == "user":
-        if text := prompt_of(message.get("displayContent")) or prompt_of(message.get("content")):
+        content = _without_repeats(message.get("content"), asked)
+        if text := prompt_of(message.get("displayContent")) or prompt_of(content):
+            asked.update(as_text(as_dict(part).get("text")) for part in as_list(content))
             building.prompt(text, at, "agent" if building.parent else "command" if text.startswith("/") else "typed")
     elif kind == "gemini":
         building.used_model(as_text(message.get("model")))
@@ -163,6 +167,18 @@ def _told(building: Building, message: dict[str, Any]) -> None:
             came_of(building, made, call, at)
     elif kind not in _IDLE:
         building.tally.unknown += 1
+
+
+def _without_repeats(content: object, asked: set[str]) -> object:
+    """Return a message without what was asked before it.
+
+    When a person cancels, the history is written anew: what it told the model at the start and all prompts since, as
+    one message.
+    """
+    parts = [as_dict(part) for part in as_list(content)]
+    if not parts or not as_text(parts[0].get("text")).startswith(_INJECTED[0]):
+        return content
+    return [part for part in parts if as_text(part.get("text")) not in asked]
 
 
 def prompt_of(content: object) -> str:
@@ -197,10 +213,21 @@ def came_of(building: Building, made: list[Edit] | Run | None, call: dict[str, A
         if edit.outcome != "accepted" or not diff:
             continue
         stat = as_dict(display.get("diffStat"))
-        if any(as_count(stat.get(name)) for name in ("user_added_lines", "user_removed_lines")):
+        args = as_dict(call.get("args"))
+        if args.get("modified_by_user") is True:
+            # The arguments are then the person's; what the model wrote is kept beside them.
+            edit.written, edit.removed = edits.of_diff(diff)
+            edit.outcome, edit.added = "changed", _proposed(args)
+        elif any(as_count(stat.get(name)) for name in ("user_added_lines", "user_removed_lines")):
             edit.outcome, edit.written = "changed", edits.of_diff(diff)[0]
         elif edit.kind == "write":
             edit.added, edit.removed = edits.of_diff(diff)
+
+
+def _proposed(args: dict[str, Any]) -> edits.Lines:
+    """Return the lines that a model proposed before a person changed them in an editor."""
+    old = set(edits.split(as_text(args.get("old_string"))))
+    return tuple(line for line in edits.split(as_text(args.get("ai_proposed_content"))) if line not in old)
 
 
 def _usage(raw: dict[str, Any]) -> SessionUsage:

@@ -36,8 +36,13 @@ class TrialDir:
         return self.path / "logs"
 
     @property
+    def name(self) -> str:
+        """What it is called in records."""
+        return f"{self.agent}/{self.task}/{self.n}"
+
+    @property
     def redactions(self) -> Journal[Redaction]:
-        """What was replaced in trajectory and logs, without its values."""
+        """What was replaced in its files, without its values."""
         return Journal(self.path / "redactions.jsonl", Redaction)
 
     def trial(self) -> Trial | None:

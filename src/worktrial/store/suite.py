@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from worktrial.errors import FormatError
 from worktrial.formats.candidate import Candidate, Rejection
-from worktrial.formats.classification import Classification
+from worktrial.formats.classification import Classification, RelevanceJudged
 from worktrial.formats.evidence import Decision, EvidenceRecord, LeakProof, TestRun
 from worktrial.formats.ledger import LedgerEntry
 from worktrial.formats.redaction import Redaction
@@ -70,6 +70,11 @@ class Suite:
     def classification(self) -> Journal[Classification]:
         """What rules and a model say of the candidates' prompts, in the order it was asked."""
         return Journal(self.path / "classification.jsonl", Classification)
+
+    @property
+    def judged_relevance(self) -> Journal[RelevanceJudged]:
+        """What a model says of the test files of candidates, in the order it was asked."""
+        return Journal(self.path / "relevance.jsonl", RelevanceJudged)
 
     # -- evidence --
 

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import dataclasses
 import json
+import re
 import shutil
 import sqlite3
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.sessions.record.drivers import DRIVERS, USED, Asking, Driver, aider_answer, log_paths, turns
-from tests.sessions.record.scenarios import SCENARIOS, Edit, Scenario, Shell
+from tests.sessions.record.scenarios import Asked, Edit, Scenario, Shell
 from tests.sessions.record.world import Commit, World
 from tests.tools.model_server import ModelServer, Script, Turn
 from tests.tools.model_server.wire import words
@@ -46,13 +47,17 @@ class _ByLastPrompt(ModelServer):
 def _server(driver: Driver, scenario: Scenario) -> ModelServer:
     if driver.by_last_prompt:
         scripts = [Script((Turn(text="feat: be loud", usage=USED),), match=r"^diff --git|^# Git diff|\ndiff --git")]
-        for asked in scenario.asked:
-            first = asked.prompt.split("\n")[0].replace("(", r"\(").replace(")", r"\)").replace(".", r"\.")
-            scripts.append(Script((Turn(text=aider_answer(asked), usage=USED),), match=first))
+        for one in scenario.asked:
+            first = one.prompt.split("\n")[0].replace("(", r"\(").replace(")", r"\)").replace(".", r"\.")
+            scripts.append(Script((Turn(text=aider_answer(one), usage=USED),), match=first))
         return _ByLastPrompt(scripts)
-    said = [turn for asked in scenario.asked for turn in turns(driver, asked)]
-    side = Script((Turn(text="a title", usage=USED),) * 30, tools=False)
-    return ModelServer([Script(tuple(said), tools=True), side])
+    scripts = [Script((Turn(text="a title", usage=USED),) * 30, tools=False)]
+    asked = scenario.asked
+    if driver.forgets_refusals and "rejected" in asked[0].outcomes:
+        scripts.append(Script(tuple(turns(driver, asked[0])), match=rf"{re.escape(asked[0].prompt)}\s*\Z", tools=True))
+        asked = asked[1:]
+    said = [turn for one in asked for turn in turns(driver, one)]
+    return ModelServer([*scripts, Script(tuple(said), tools=True)])
 
 
 async def _record(driver: Driver, scenario: Scenario, folder: Path) -> tuple[World, dict[str, Any], str]:
@@ -62,31 +67,36 @@ async def _record(driver: Driver, scenario: Scenario, folder: Path) -> tuple[Wor
     server = _server(driver, scenario)
     url = await server.start()
     expected: list[dict[str, Any]] = []
-    fresh: list[Commit] = []
     said = ""
     try:
         for number, asked in enumerate(scenario.asked):
             said += await driver.ask(Asking(world, agent, installed, url, scenario, number))
-            fresh += world.new_commits()
-            made = len(fresh)
-            if driver.by_last_prompt:  # all was said at once, and each edit was committed by itself
-                made = sum(isinstance(step, Edit) and step.outcome == "accepted" for step in asked.steps)
-            commits = [{"sha": one.sha, "subject": one.subject} for one in fresh[:made]]
-            del fresh[:made]
-            edits = [
-                {"path": step.path, "outcome": step.outcome, "added": step.new.split("\n"),
-                 "removed": step.old.split("\n"), "written": step.written and step.written.split("\n")}
-                for step in asked.steps if isinstance(step, Edit)
-            ]  # fmt: skip
-            commands = [step.command for step in asked.steps if isinstance(step, Shell)]
-            if "shell" not in driver.can:
-                commands = []
-            expected.append(
-                {"prompt": driver.prompts(asked.prompt), "edits": edits, "commands": commands, "commits": commits}
-            )
+            expected.append(_expected(driver, asked, world.new_commits()))
+            if asked.by_hand is not None:
+                world.change(asked.by_hand)
     finally:
         await server.stop()
+        if world.terminal is not None:
+            world.terminal.close()
     return world, {"version": installed.version, "turns": expected}, said
+
+
+def _expected(driver: Driver, asked: Asked, made: list[Commit]) -> dict[str, Any]:
+    """Return what a turn has to come out as."""
+    edits = [
+        {"path": step.path, "outcome": step.outcome, "added": step.new.split("\n"),
+         "removed": step.old.split("\n"), "written": step.written and step.written.split("\n")}
+        for step in asked.steps if isinstance(step, Edit)
+    ]  # fmt: skip
+    run = (*(step for step in asked.steps if isinstance(step, Shell)), *asked.typed)
+    hand = asked.by_hand
+    return {
+        "prompt": driver.prompts(asked.prompt),
+        "edits": edits,
+        "commands": [step.command for step in run],
+        "commits": [{"sha": one.sha, "subject": one.subject} for one in made],
+        **({"by_hand": {"path": hand.path, "old": hand.old, "new": hand.new}} if hand else {}),
+    }
 
 
 def _cut(value: Any) -> Any:
@@ -158,11 +168,8 @@ async def _main() -> int:
     options = parser.parse_args()
     for name in options.agents or DRIVERS:
         driver = DRIVERS[name]
-        for scenario in SCENARIOS:
-            needs = scenario.needs - ({"shell"} if "own commits" in driver.can else set())
-            if not needs <= driver.can or (options.only and scenario.name not in options.only):
-                continue
-            if "own commits" in driver.can and scenario.name not in ("single", "multi", "rejected"):
+        for scenario in driver.scenarios:
+            if not scenario.needs <= driver.can or (options.only and scenario.name not in options.only):
                 continue
             with tempfile.TemporaryDirectory(prefix="record-") as folder:
                 world, expected, said = await _record(driver, scenario, Path(folder))

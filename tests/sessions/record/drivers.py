@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from tests.sessions.record.scenarios import Asked, Edit, Scenario, Shell, Step
+from tests.sessions.record.scenarios import COMMITTING, SCENARIOS, Asked, Edit, Scenario, Shell, Step
+from tests.sessions.record.terminal import Talk, Terminal
 from tests.sessions.record.world import REPOSITORY, World
 from tests.tools.model_server import ToolUse, Turn, Usage
 
@@ -35,6 +37,11 @@ class Driver:
     """The tool calls of a step, one answer of the model each."""
     by_last_prompt: bool = False
     """Whether the model answers by the last prompt, as the conversation holds replies that no model gave."""
+    ends_at_refusal: bool = False
+    """Whether it ends its turn when an edit is refused, and does not ask the model again."""
+    forgets_refusals: bool = False
+    """Whether it takes back what the model said in a turn that ended so, before it asks the model again."""
+    scenarios: tuple[Scenario, ...] = SCENARIOS
     prompts: Callable[[str], str] = field(default=lambda prompt: prompt)
     """What the agent itself makes of a prompt before it keeps it: some trim it."""
 
@@ -63,10 +70,9 @@ class Asking:
 
 def turns(driver: Driver, asked: Asked) -> list[Turn]:
     """Return what the model says to a prompt: one call an answer, and an end."""
-    refused = driver.name == "opencode" and any(getattr(step, "outcome", "") == "rejected" for step in asked.steps)
     called = [Turn(text="", calls=(call,), usage=USED) for step in asked.steps for call in driver.calls(step)]
-    # opencode ends at a refusal and does not ask the model again.
-    return called if refused else [*called, Turn(text="All done.", usage=USED)]
+    ended = driver.ends_at_refusal and "rejected" in asked.outcomes
+    return called if ended else [*called, Turn(text="All done.", usage=USED)]
 
 
 # -- Claude Code --
@@ -85,8 +91,7 @@ def _claude_calls(step: Step) -> tuple[ToolUse, ...]:
 async def _claude(asking: Asking) -> str:
     env = {"ANTHROPIC_BASE_URL": asking.url, "ANTHROPIC_API_KEY": _KEY, **asking.agent.quiet}
     more = ["-c"] if asking.number else []
-    outcomes = {step.outcome for step in asking.asked.steps if isinstance(step, Edit)}
-    if outcomes & {"rejected", "changed"}:
+    if asking.asked.outcomes & {"rejected", "changed"}:
         return await _claude_with_permissions(asking, env)
     flags = ["-p", *_CLAUDE, "--dangerously-skip-permissions", "--output-format", "json", *more]
     return await asking.world.run([*asking.program, *flags], env, stdin=asking.asked.prompt)
@@ -159,7 +164,7 @@ async def _codex(asking: Asking) -> str:
         "model_providers": {"gw": provider},
     }  # fmt: skip
     asking.world.write(".codex/config.toml", tomli_w.dumps(settings))
-    refused = any(isinstance(step, Edit) and step.outcome == "rejected" for step in asking.asked.steps)
+    refused = "rejected" in asking.asked.outcomes
     how = ["--sandbox", "read-only"] if refused else ["--dangerously-bypass-approvals-and-sandbox"]
     resume = ["resume", "--last"] if asking.number else []
     argv = [*asking.program, "exec", *how, *resume, "--skip-git-repo-check", "--json", "-"]
@@ -178,20 +183,58 @@ def _gemini_calls(step: Step) -> tuple[ToolUse, ...]:
 
 
 async def _gemini(asking: Asking) -> str:
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "security": {"auth": {"selectedType": "gemini-api-key"}},
         "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
         "privacy": {"usageStatisticsEnabled": False},
         "telemetry": {"enabled": False},
     }
+    person = any(asked.outcomes & {"rejected", "changed"} for asked in asking.scenario.asked)
+    if person:
+        settings["general"] |= {"preferredEditor": "vim"}
     asking.world.write(".gemini/settings.json", json.dumps(settings))
     env = {
         "GEMINI_API_KEY": _KEY, "GOOGLE_GEMINI_BASE_URL": asking.url, "GEMINI_CLI_TRUST_WORKSPACE": "true",
         **asking.agent.quiet,
     }  # fmt: skip
+    if person:
+        return await _gemini_with_a_person(asking, env)
     resume = ["--resume", "latest"] if asking.number else []
     flags = ["-m", "gemini-2.5-flash", "--yolo", "-o", "json", *resume]
     return await asking.world.run([*asking.program, *flags], env, stdin=asking.asked.prompt)
+
+
+async def _gemini_with_a_person(asking: Asking, env: Mapping[str, str]) -> str:
+    """Ask in its interface for people: only there is an edit put to one, who refuses it or changes it in vim."""
+    world = asking.world
+    if world.terminal is None:
+        argv = [*asking.program, "-m", "gemini-2.5-flash"]
+        world.terminal = Terminal(world.home.parent, world.argv(argv, {**env, "TERM": "xterm-256color"}))
+        await world.terminal.until(r"Type your message")
+    terminal = world.terminal
+    await terminal.say(asking.asked.prompt)
+    for step in asking.asked.steps:
+        if isinstance(step, Edit) and step.outcome == "rejected":
+            await terminal.until(r"Apply this change\?[\s\S]*4\. No, suggest changes")
+            await terminal.press("4")
+            await terminal.until(r"cancelled")
+            break
+        if isinstance(step, Edit) and step.written is not None:
+            await terminal.until(r"Apply this change\?[\s\S]*3\. Modify with external editor")
+            await terminal.press("3")
+            await terminal.until(r"NEW FILE")
+            old, new = (re.sub(r"([/\\.*~\[\]])", r"\\\1", text) for text in (step.new, step.written))
+            await terminal.say(f":%s/{old}/{new}/")
+            await terminal.say(":wqa")
+            await terminal.until(re.escape(step.written.strip()))
+        await terminal.until(r"Apply this change|Allow execution")
+        await terminal.press("1")
+    else:
+        await terminal.until(r"All done\.")
+    if asking.number == len(asking.scenario.asked) - 1:
+        await terminal.say("/quit")
+        await terminal.closed()
+    return "\n".join(terminal.shown)
 
 
 # -- opencode --
@@ -206,7 +249,7 @@ def _opencode_calls(step: Step) -> tuple[ToolUse, ...]:
 
 
 async def _opencode(asking: Asking) -> str:
-    refused = any(isinstance(step, Edit) and step.outcome == "rejected" for step in asking.asked.steps)
+    refused = "rejected" in asking.asked.outcomes
     provider = {
         "npm": "@ai-sdk/openai-compatible",
         "options": {"baseURL": f"{asking.url}/v1", "apiKey": "{env:GWKEY}"},
@@ -241,30 +284,35 @@ def aider_answer(asked: Asked) -> str:
 
 
 async def _aider(asking: Asking) -> str:
-    """All prompts of the conversation at once, as each start of it is a conversation of its own."""
-    if asking.number:
-        return ""
-    env = {"OPENAI_API_KEY": _KEY, "OPENAI_API_BASE": f"{asking.url}/v1", **asking.agent.quiet}
-    flags = ["--model", "openai/test-model", "--edit-format", "diff", "--no-gitignore", "--no-check-update"]
-    flags += ["--analytics-disable", "--no-show-model-warnings", "--no-show-release-notes", "--no-pretty"]
-    flags += ["--no-auto-lint", "--map-tokens", "0", "--no-detect-urls", "--no-fancy-input"]
-    one = len(asking.scenario.asked) == 1
-    if one:
-        asking.world.write("prompt.md", asking.asked.prompt)
-        flags += ["--yes-always", "--message-file", "/home/dev/prompt.md"]
+    """One prompt of one chat, as each start of it is a conversation of its own."""
+    world = asking.world
+    lines = [asking.asked.prompt, *(f"/{step.command}" for step in asking.asked.typed)]
     # A file that is not in the chat is asked about twice: whether to add it, and whether to edit it all the same.
-    lines = []
-    for asked in asking.scenario.asked:
-        lines.append(asked.prompt)
-        for step in asked.steps:
-            if isinstance(step, Edit) and step.outcome == "rejected":
-                lines += ["n", "n"]
-            elif isinstance(step, Edit):
-                flags.append(step.path)
-    flags = list(dict.fromkeys(flags))
-    if one:
-        flags.append("app.py")
-    return await asking.world.run([*asking.program, *flags], env, stdin="" if one else "\n".join(lines) + "\n")
+    refusals = ["n", "n"] * sum(getattr(step, "outcome", "") == "rejected" for step in asking.asked.steps)
+    if asking.number == 0:
+        env = {"OPENAI_API_KEY": _KEY, "OPENAI_API_BASE": f"{asking.url}/v1", **asking.agent.quiet}
+        flags = ["--model", "openai/test-model", "--edit-format", "diff", "--no-gitignore", "--no-check-update"]
+        flags += ["--analytics-disable", "--no-show-model-warnings", "--no-show-release-notes", "--no-pretty"]
+        flags += ["--no-auto-lint", "--map-tokens", "0", "--no-detect-urls", "--no-fancy-input", *asking.scenario.flags]
+        if "\n" in asking.asked.prompt:  # which no line that is typed can hold
+            world.write("prompt.md", asking.asked.prompt)
+            flags += ["--yes-always", "--message-file", "/home/dev/prompt.md"]
+            return await world.run([*asking.program, *flags, "app.py"], env)
+        steps = [step for asked in asking.scenario.asked for step in asked.steps]
+        edited = [step.path for step in steps if isinstance(step, Edit) and step.outcome != "rejected"]
+        world.talk = await Talk.begin(world.argv([*asking.program, *flags, *dict.fromkeys(edited)], env))
+        await world.talk.until("> ")
+    assert world.talk is not None
+    said = ""
+    for line in lines:
+        await world.talk.say(line)
+        for answer in refusals if line is lines[0] else ():
+            said += await world.talk.until("]: ")
+            await world.talk.say(answer)
+        said += await world.talk.until("> ")
+    if asking.number == len(asking.scenario.asked) - 1:
+        await world.talk.end()
+    return said
 
 
 DRIVERS = {
@@ -275,15 +323,17 @@ DRIVERS = {
         "codex", frozenset({"shell", "reject"}), (".codex/sessions/*/*/*/rollout-*.jsonl",), _codex, _codex_calls
     ),
     "aider": Driver(
-        "aider", frozenset({"reject", "own commits"}), ("shop/.aider.chat.history.md",), _aider, _aider_calls,
-        by_last_prompt=True,
+        "aider", frozenset({"reject"}), ("shop/.aider.chat.history.md",), _aider, _aider_calls,
+        by_last_prompt=True, scenarios=COMMITTING,
     ),
     "opencode": Driver(
-        "opencode", frozenset({"shell", "reject"}), (".local/share/opencode/opencode.db",), _opencode, _opencode_calls
+        "opencode", frozenset({"shell", "reject"}), (".local/share/opencode/opencode.db",), _opencode, _opencode_calls,
+        ends_at_refusal=True,
     ),
     "gemini_cli": Driver(
-        "gemini_cli", frozenset({"shell"}), (".gemini/tmp/*/chats/session-*.jsonl", ".gemini/projects.json"), _gemini,
-        _gemini_calls,
+        "gemini_cli", frozenset({"shell", "reject", "change"}),
+        (".gemini/tmp/*/chats/session-*.jsonl", ".gemini/projects.json"), _gemini, _gemini_calls, ends_at_refusal=True,
+        forgets_refusals=True,
     ),
 }  # fmt: skip
 

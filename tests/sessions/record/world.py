@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.sessions.record.scenarios import Edit
+from tests.sessions.record.terminal import Talk, Terminal
+
 from worktrial.agents.real.contract import Installed
 
 HOME = "/home/dev"
@@ -33,6 +36,9 @@ class World:
     def __init__(self, folder: Path, installed: Installed) -> None:
         self.home = folder / "home"
         self.repository = self.home / "shop"
+        self.talk: Talk | None = None
+        """An agent that goes on between one prompt and the next."""
+        self.terminal: Terminal | None = None
         self._installed = installed
         self.repository.mkdir(parents=True)
         (self.home / ".gitconfig").write_text(_GIT_CONFIG)
@@ -77,6 +83,13 @@ class World:
         """Write a file below the home."""
         (self.home / path).parent.mkdir(parents=True, exist_ok=True)
         (self.home / path).write_text(text)
+
+    def change(self, edit: Edit) -> None:
+        """Change a file of the repository as a person does, with no agent about."""
+        path = self.repository / edit.path
+        text = path.read_text()
+        assert edit.old in text, text
+        path.write_text(text.replace(edit.old, edit.new))
 
     def git(self, *args: str) -> str:
         """Run git in the repository, as the sandbox's user would."""
