@@ -186,7 +186,7 @@ def test_a_refresh_asks_with_sessions_as_the_suite_was_mined_unless_told_otherwi
     third = tall(shop, "depth")
     logged(shop, shell.folder / "moved", "Add a function that tells the depth.", "Tell the depth")
     before = suite.info()
-    assert shell("refresh", "suite").is_clean_error("there is no log at", str(logs), "--sessions", code=2)
+    assert shell("refresh", "suite").is_clean_error("there is no log at", str(logs), "--sessions", code=4)
     assert suite.info() == before
     assert not (suite.path / "refresh").exists()
     assert refresh("--sessions", "moved", "--limit", "0")[third].prompt == "Add a function that tells the depth."

@@ -37,7 +37,7 @@ def edits(source: str = FIRST, check: str = CHECK) -> tuple:  # type: ignore[typ
 
 
 def test_a_recorded_commit_links_its_session(repo: Repository) -> None:
-    before = turn(repo, "Measure how long values are", *edits())
+    before = turn(repo, "Add a measure of how long values are", *edits())
     made = add(repo, "Add lengths")
     telling = told(
         repo.path, session("s", [before.model_copy(update={"commits": turn(repo, "", commit=made[:7]).commits})])
@@ -45,7 +45,7 @@ def test_a_recorded_commit_links_its_session(repo: Repository) -> None:
     link = link_of(telling, made)
     assert (link.reason, link.session) == ("recorded_commit", "s")
     assert link.confidence > 0.9
-    assert telling.told[made].prompts == ("Measure how long values are",)
+    assert telling.told[made].prompts == ("Add a measure of how long values are",)
     assert (telling.sessions, telling.single_turn, telling.linked) == (1, 1, 1)
     assert telling.by_link == {"recorded_commit": 1}
 
