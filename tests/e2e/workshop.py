@@ -143,8 +143,8 @@ class Ended:
         return True
 
 
-_WARM = Warm()
-atexit.register(_WARM.close)
+WARM = Warm()
+atexit.register(WARM.close)
 
 
 class Shell:
@@ -165,7 +165,7 @@ class Shell:
         if any(name.startswith("PYTHON") for name in env or ()):
             return self.cold(*args, env=env, timeout=timeout)
         env = {**self.env, **(env or {})}
-        code, out, err = _WARM.run([*map(str, args)], folder=self.folder, env=env, timeout_s=timeout)
+        code, out, err = WARM.run([*map(str, args)], folder=self.folder, env=env, timeout_s=timeout)
         return Ended(code, out.decode(), err.decode())
 
     def cold(self, *args: object, env: Mapping[str, str] | None = None, timeout: float = 120) -> Ended:
