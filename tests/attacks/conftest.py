@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.attacks.grading import Target, validated_suite
-from tests.attacks.tiers import docker_of_our_own, opened, podman_of_our_own, sandbox  # noqa: F401
+from tests.attacks.tiers import opened, sandbox  # noqa: F401
 
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.protocol import Sandbox

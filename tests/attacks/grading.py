@@ -265,6 +265,6 @@ def validated_suite(cache: Path, folder: Path) -> Path:
     )
     fix = repo.commit("Read amounts", {"ledger/money.py": SOLUTION, "tests/test_money.py": TESTS})
     suite = repo.suite(folder / "suite", {"money": fix})
-    ended = Shell(cache, folder / "shell")("validate", suite.path, "--runs", "2", "--json")
+    ended = Shell(cache, folder / "shell")("validate", suite.path, "--runs", "2", "--json", timeout=280)
     assert ended.code == 0, ended.err
     return suite.path

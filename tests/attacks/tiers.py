@@ -6,18 +6,15 @@ isolation first: what it does not reach there it proves nothing about.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from _pytest.mark import ParameterSet
-from tests.sandboxes.daemons import own_dockerd, own_podman_storage
 
 from worktrial.formats.run import TrialLimits
 from worktrial.sandboxes.inside.landlock import abi
@@ -81,27 +78,6 @@ def _runtime(tier: str) -> str | None:
         if (found := probe(backend, runtime)).works:
             return runtime
     pytest.skip(f"no {tier} here: {found.cause}")
-
-
-@pytest.fixture(scope="session")
-def docker_of_our_own() -> Iterator[None]:
-    """Run a daemon where we may, and use the machine's where not."""
-    ours = os.geteuid() == 0 and shutil.which("dockerd") and shutil.which("docker")
-    yield from _with_variables(own_dockerd() if ours else contextlib.nullcontext({}))
-
-
-@pytest.fixture(scope="session")
-def podman_of_our_own() -> Iterator[None]:
-    """Keep what podman stores to ourselves where we may."""
-    ours = os.geteuid() == 0 and shutil.which("podman")
-    yield from _with_variables(own_podman_storage() if ours else contextlib.nullcontext({}))
-
-
-def _with_variables(variables: contextlib.AbstractContextManager[dict[str, str]]) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, variables as env:
-        for name, value in env.items():
-            patch.setenv(name, value)
-        yield
 
 
 _CONTAINERS = {"docker": "docker_of_our_own", "podman": "podman_of_our_own"}

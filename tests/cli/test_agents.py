@@ -14,7 +14,7 @@ NAMES = [
 def test_all_agents_are_listed_with_what_they_need(shell: Shell, tmp_path: Path) -> None:
     """The same as JSON and as lines; nothing is installed in a fresh cache."""
     fresh = {"WORKTRIAL_CACHE": str(tmp_path / "fresh"), "PATH": "/usr/bin:/bin"}
-    ended = shell("agents", "--json", env=fresh)
+    ended = shell.cold("agents", "--json", env=fresh)
     assert ended.code == 0, ended.err
     assert [agent["name"] for agent in ended.json["agents"]] == NAMES
     for agent in ended.json["agents"]:

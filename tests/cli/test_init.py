@@ -32,7 +32,7 @@ def test_every_configuration_it_can_write_is_short_and_valid(installed: tuple[st
 def test_what_it_writes_runs_as_it_stands(suite: Path, shell: Shell, library_repo: Repository) -> None:
     """With no key there are only the controls to run, and they are run."""
     nothing = dict.fromkeys(KEYS, "")
-    ended = shell("init", library_repo.path, "--json", env=nothing)
+    ended = shell.cold("init", library_repo.path, "--json", env=nothing)
     assert ended.code == 0, ended.err
     assert ended.json["language"] == "python"
     assert ended.json["keys"] == []

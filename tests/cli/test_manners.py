@@ -73,14 +73,14 @@ def on_a_terminal(shell: Shell, *args: object, **env: str) -> bytes:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(shell: Shell, command: str) -> None:
-    ended = shell(command, "-h")
+    ended = shell.cold(command, "-h")
     assert ended.code == 0, ended.err
     assert f"worktrial {command}" in ended.out
     assert ended.err == ""
 
 
 def test_help_lists_every_command_and_imports_none(shell: Shell) -> None:
-    ended = shell("--help")
+    ended = shell.cold("--help")
     assert ended.code == 0
     assert all(f"  {command} " in ended.out for command in COMMANDS)
     program = (
@@ -105,7 +105,7 @@ def test_help_lists_every_command_and_imports_none(shell: Shell) -> None:
 
 
 def test_called_with_nothing_it_says_how_it_is_called(shell: Shell) -> None:
-    ended = shell()
+    ended = shell.cold()
     assert ended.code == 4
     assert "Usage: worktrial" in ended.out + ended.err
     assert "error:" not in ended.err
@@ -161,6 +161,8 @@ class WithoutNamespaces(Shell):
 
     def argv(self, *args: object) -> list[str]:
         return ["unshare", "--user", "--map-root-user", "sh", "-c", FORBIDDING, "sh", *super().argv(*args)]
+
+    __call__ = Shell.cold
 
 
 @pytest.fixture

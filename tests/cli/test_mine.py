@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.e2e.workshop import WARM
 from tests.mine.building import SOURCE, Repository, repository
 
 from worktrial.formats.evidence import CoverageRun
@@ -30,9 +30,9 @@ def suite(tmp_path: Path) -> Suite:
 
 def run(*args: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
     """Run `worktrial mine` and check its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "worktrial", "mine", *map(str, args)], check=False, capture_output=True, text=True
-    )
+    arguments = ["mine", *map(str, args)]
+    code, out, err = WARM.run(arguments, folder=Path.cwd(), env=os.environ, timeout_s=120)
+    done = subprocess.CompletedProcess(arguments, code, out.decode(), err.decode())
     assert done.returncode == expect, done.stderr
     return done
 

@@ -65,7 +65,7 @@ def library_repo(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 def _validated(library_repo: Repository, session_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("validated")
     suite = library_repo.suite(folder / "suite", dict(zip(("fix", "add"), library_repo.commits[1:], strict=True)))
-    ended = Shell(session_cache, folder / "shell")("validate", suite.path, "--runs", "1", "--json")
+    ended = Shell(session_cache, folder / "shell")("validate", suite.path, "--runs", "1", "--json", timeout=280)
     assert ended.code == 0, ended.err
     assert ended.json["accepted"] == 2, ended.err
     return suite.path

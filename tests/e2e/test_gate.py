@@ -163,7 +163,7 @@ def test_a_torn_trial_is_named(workshop: Shell, tmp_path: Path) -> None:
 
 
 def test_compare_names_the_tasks_that_went_either_way(workshop: Shell) -> None:
-    ended = workshop("compare", "runs", "--agent", "base", "--agent", "worse", "--json")
+    ended = workshop.cold("compare", "runs", "--agent", "base", "--agent", "worse", "--json")
     assert ended.code == 0, ended.err
     found = ended.json
     assert (found["a"]["agent"], found["b"]["agent"]) == ("base", "worse")

@@ -12,16 +12,16 @@ from tests.e2e.workshop import Repository, Shell
 def test_history_becomes_a_suite_whose_controls_are_at_both_ends(
     library_repo: Repository, shell: Shell, tmp_path: Path
 ) -> None:
-    mined = shell("mine", library_repo.path, "--suite", "suite", "--json")
+    mined = shell.cold("mine", library_repo.path, "--suite", "suite", "--json")
     assert mined.code == 0, mined.err
     assert mined.json["candidates"] == 2
-    validated = shell("validate", "suite", "--runs", "2", "--json")
+    validated = shell.cold("validate", "suite", "--runs", "2", "--json")
     assert validated.code == 0, validated.err
     counted = {"funnel": {"accepted": 2}, "candidates": 2, "accepted": 2}
     relevance = validated.json["relevance"]
     assert validated.json == {**counted, "quarantined": [], "returned": [], "relevance": relevance}
     assert (relevance["candidates"], relevance["recall"]) == (2, 1.0)
-    ran = shell("run", "suite", "--agent", "oracle", "--agent", "nop", "--out", "run", "--json")
+    ran = shell.cold("run", "suite", "--agent", "oracle", "--agent", "nop", "--out", "run", "--json")
     assert ran.code == 0, ran.err
     assert len(ran.out.splitlines()) == 1
     agents = ran.json["agents"]
@@ -31,6 +31,6 @@ def test_history_becomes_a_suite_whose_controls_are_at_both_ends(
         assert (agent["tasks"], agent["trials"], agent["infrastructure"]) == (2, 2, 0)
         low, high = agent["ci95"]
         assert 0 <= low <= agent["rate"] <= high <= 1
-    again = shell("validate", "suite", "--runs", "2", "--json")
+    again = shell.cold("validate", "suite", "--runs", "2", "--json")
     assert again.json == validated.json
     assert "nothing had changed" in again.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from tests.e2e.warm import Warm
 
 from worktrial.formats.candidate import Candidate, FileChange
 from worktrial.formats.suite import SuiteInfo
@@ -140,6 +143,10 @@ class Ended:
         return True
 
 
+WARM = Warm()
+atexit.register(WARM.close)
+
+
 class Shell:
     """Calls `worktrial` as a process of its own, with a cache that is not the user's."""
 
@@ -154,6 +161,15 @@ class Shell:
         return [sys.executable, "-m", "worktrial", *map(str, args)]
 
     def __call__(self, *args: object, env: Mapping[str, str] | None = None, timeout: float = 120) -> Ended:
+        """Call it in a process of its own that has its imports already, unless it is about the interpreter's start."""
+        if any(name.startswith("PYTHON") for name in env or ()):
+            return self.cold(*args, env=env, timeout=timeout)
+        env = {**self.env, **(env or {})}
+        code, out, err = WARM.run([*map(str, args)], folder=self.folder, env=env, timeout_s=timeout)
+        return Ended(code, out.decode(), err.decode())
+
+    def cold(self, *args: object, env: Mapping[str, str] | None = None, timeout: float = 120) -> Ended:
+        """Call it as a user does, with an interpreter of its own: where that is what is shown."""
         done = subprocess.run(
             self.argv(*args),
             cwd=self.folder,

@@ -76,7 +76,7 @@ def test_all_work_is_every_change_that_mining_read(library_repo: Repository, tmp
 
 def test_hostile_rejections_and_a_repository_that_is_gone_are_survived(suite_for_people: Suite, shell: Shell) -> None:
     suite_for_people.rejections.replace([Rejection(commit="f" * 40, subject=HOSTILE, reason="docs_only")])
-    ended = shell("describe", suite_for_people.path, "--out", "page", "--json")
+    ended = shell.cold("describe", suite_for_people.path, "--out", "page", "--json")
     assert ended.code == 0, ended.err
     assert (ended.json["tasks"], ended.json["candidates"], ended.json["changes"]) == (4, 5, 5)
     folder = shell.folder / "page"

@@ -1,4 +1,7 @@
-"""A dockerd and a podman storage of the tests' own, in a temporary folder, gone without a trace afterwards."""
+"""A dockerd and a podman storage of the tests' own, in a temporary folder, gone without a trace afterwards.
+
+Their fixtures are those of `tests/conftest.py`: the contract and the attacks share a daemon and its image.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.oci import probe
@@ -99,3 +104,24 @@ def working(tool: str, *runtimes: str | None) -> tuple[str | None, str]:
             return runtime, ""
         cause = f"{found.cause} ({found.hint})"
     return None, cause
+
+
+@pytest.fixture(scope="session")
+def docker_of_our_own() -> Iterator[None]:
+    """Run a daemon where we may, and use the machine's where not."""
+    ours = os.geteuid() == 0 and shutil.which("dockerd") and shutil.which("docker")
+    yield from _with_variables(own_dockerd() if ours else contextlib.nullcontext({}))
+
+
+@pytest.fixture(scope="session")
+def podman_of_our_own() -> Iterator[None]:
+    """Keep what podman stores to ourselves where we may."""
+    ours = os.geteuid() == 0 and shutil.which("podman")
+    yield from _with_variables(own_podman_storage() if ours else contextlib.nullcontext({}))
+
+
+def _with_variables(variables: contextlib.AbstractContextManager[dict[str, str]]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, variables as env:
+        for name, value in env.items():
+            patch.setenv(name, value)
+        yield

@@ -9,13 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.sandboxes.contract import LIMITS, Opener, SandboxContract, gone, make, open_files, python, shell, sleepers
-from tests.sandboxes.daemons import USER, own_dockerd, own_podman_storage, working
+from tests.sandboxes.daemons import USER, working
 
 from worktrial.errors import SandboxError
 from worktrial.sandboxes.oci import Oci, probe
@@ -28,37 +27,16 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
-def docker() -> Iterator[None]:
+def docker(docker_of_our_own: None) -> None:
     """A docker that works: a daemon of our own where we may start one, else the machine's."""
-    with pytest.MonkeyPatch.context() as patch:
-        if os.geteuid() == 0 and shutil.which("dockerd") and shutil.which("docker"):
-            with own_dockerd() as env:
-                patch.setenv("DOCKER_HOST", env["DOCKER_HOST"])
-                _, cause = working("docker", None)
-                if cause:
-                    pytest.skip(f"no docker here: {cause}")
-                yield
-        else:
-            _, cause = working("docker", None)
-            if cause:
-                pytest.skip(f"no docker here: {cause}")
-            yield
+    _, cause = working("docker", None)
+    if cause:
+        pytest.skip(f"no docker here: {cause}")
 
 
 @pytest.fixture(scope="session")
-def podman() -> Iterator[str | None]:
+def podman(podman_of_our_own: None) -> str | None:
     """The runtime that podman works with; its storage is ours where we are root."""
-    with pytest.MonkeyPatch.context() as patch:
-        if os.geteuid() == 0 and shutil.which("podman"):
-            with own_podman_storage() as env:
-                for name, value in env.items():
-                    patch.setenv(name, value)
-                yield _runtime_of_podman()
-        else:
-            yield _runtime_of_podman()
-
-
-def _runtime_of_podman() -> str | None:
     runtime, cause = working("podman", None, "runc")
     if cause:
         pytest.skip(f"no podman here: {cause}")
