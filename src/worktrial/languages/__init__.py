@@ -10,7 +10,7 @@ from worktrial.errors import FormatError
 if TYPE_CHECKING:
     from worktrial.languages.protocol import Language
 
-_LANGUAGES = {"python": "worktrial.languages.python:PYTHON"}
+_LANGUAGES = {"python": "worktrial.languages.python:PYTHON", "go": "worktrial.languages.golang:GO"}
 
 
 def names() -> tuple[str, ...]:
