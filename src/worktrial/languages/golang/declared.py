@@ -53,7 +53,7 @@ def declared(read: ReadFile, tree: Path) -> Declared:
     None where it has no `go.mod`.
     """
     work = read("go.work")
-    folders = dict.fromkeys(folder for folder in _module_folders(tree, read, work))
+    folders = dict.fromkeys(folder for folder in _module_folders(tree, work))
     modules, files = [], {}
     for folder in folders:
         name = posixpath.normpath(f"{folder}/go.mod")
@@ -85,7 +85,7 @@ def _words(text: str) -> dict[str, str]:
     return {match[1]: match[2] for match in _LINE.finditer(_COMMENT.sub("", text))}
 
 
-def _module_folders(tree: Path, read: ReadFile, work: str | None) -> Iterator[str]:
+def _module_folders(tree: Path, work: str | None) -> Iterator[str]:
     """Yield the folders of the modules that count: the root's, those that `go.work` joins, those with tests."""
     yield "."
     for match in _USE.finditer(_COMMENT.sub("", work or "")):

@@ -11,7 +11,6 @@ import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from worktrial.errors import EnvironmentBuildError

@@ -75,16 +75,20 @@ def _role_by_path(path: str) -> Role | None:
         return "test"
     if lower in _SETTINGS or _SETTINGS_NAME.fullmatch(lower):
         return "config"
-    suffix = PurePosixPath(lower).suffix
-    if suffix not in _COMPILED_BY_GO and is_docs(lower, first):
+    return _role_by_suffix(lower, first)
+
+
+def _role_by_suffix(name: str, first: str) -> Role | None:
+    """Return the role of a file that is neither settings nor among tests; None where its content must be asked."""
+    suffix = PurePosixPath(name).suffix
+    if suffix not in _COMPILED_BY_GO and is_docs(name, first):
         return "docs"
     if first in ASIDE_FOLDERS | DOCS_FOLDERS or first.startswith((".", "_")):
         return "other"
-    if suffix == ".go" and _MAYBE_HELPER.fullmatch(lower):
+    if suffix == ".go" and _MAYBE_HELPER.fullmatch(name):
         return None
-    if suffix in _COMPILED_BY_GO or suffix in _GENERATED_FROM:
-        return "source"
-    return "source" if suffix in _EMBEDDED and first and first not in _NOT_PACKAGES else "other"
+    embedded = suffix in _EMBEDDED and first and first not in _NOT_PACKAGES
+    return "source" if suffix in _COMPILED_BY_GO | _GENERATED_FROM or embedded else "other"
 
 
 def _for_tests(folder: str) -> bool:

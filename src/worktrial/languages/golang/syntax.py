@@ -71,7 +71,7 @@ def runnable_lines(path: str, text: str, lines: Collection[int]) -> tuple[int, .
 def test_functions(text: str) -> dict[str, int]:
     """Return the tests of a test file with the lines they begin on, in order: none for what is not Go.
 
-    Tests, fuzz tests (run on their seeds) and examples that say what they print. `TestMain` is none: it runs the others.
+    Tests, fuzz tests (run on their seeds) and examples that say what they print. `TestMain` is none: it runs others.
     """
     try:
         found = code(text)
