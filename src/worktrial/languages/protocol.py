@@ -120,6 +120,10 @@ class Language(Protocol):
     """One language: how its files are told apart, its environments built, and its tests run."""
 
     name: str
+    suffixes: tuple[str, ...]
+    """How the names of its files end."""
+    comment: bytes
+    """What begins a comment that ends with its line."""
 
     def role(self, path: str, content: Callable[[], str | None]) -> Role:
         """Tell what a file is to a task. `content` gives its text and is called only where the path does not tell."""

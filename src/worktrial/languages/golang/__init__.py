@@ -26,6 +26,8 @@ class _Go:
     """The plugin: each method is explained in `Language`. What runs things is imported when it is first needed."""
 
     name = "go"
+    suffixes: tuple[str, ...] = (".go",)
+    comment = b"//"
 
     def role(self, path: str, content: Callable[[], str | None]) -> Role:
         return paths.role(path, content)

@@ -49,7 +49,7 @@ xargs -r go build -- <"$list.sorted" >"$list.said" 2>&1 && exit 0
 xargs -r -n 1 go build -- <"$list.sorted" >/dev/null 2>&1
 exit 0
 """
-_GOCACHE = 'CGO_ENABLED=0 GO111MODULE=off GOCACHE=$(mktemp -d) go build -trimpath -ldflags=-s -o "$1" "$2"'
+_GOCACHE = 'CGO_ENABLED=0 GO111MODULE=off GOCACHE=$(mktemp -d) go build -trimpath -ldflags=-s -o "$2" "$1"'
 _TIDY = """
 find "$GOMODCACHE/cache/download" -name '*.zip' -delete
 rm -rf "$GOMODCACHE/cache/vcs" "$GOMODCACHE/cache/lock" "$GOMODCACHE/cache/download/sumdb"

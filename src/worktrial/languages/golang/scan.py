@@ -49,7 +49,8 @@ _ENDING = frozenset({"break", "continue", "fallthrough", "return", "++", "--", "
 """Keywords and signs after which a line's end is a semicolon; after every name and literal it is one too."""
 _KEYWORDS = frozenset({
     "break", "case", "chan", "const", "continue", "default", "defer", "else", "fallthrough", "for", "func", "go",
-    "goto", "if", "import", "interface", "map", "package", "range", "return", "select", "struct", "switch", "type", "var",
+    "goto", "if", "import", "interface", "map", "package", "range", "return", "select", "struct", "switch",
+    "type", "var",
 })  # fmt: skip
 
 

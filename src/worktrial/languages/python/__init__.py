@@ -26,6 +26,8 @@ class _Python:
     """The plugin: each method is explained in `Language`. What runs things is imported when it is first needed."""
 
     name = "python"
+    suffixes: tuple[str, ...] = (".py", ".pyi")
+    comment = b"#"
 
     def role(self, path: str, content: Callable[[], str | None]) -> Role:
         return paths.role(path, content)
