@@ -153,6 +153,13 @@ class Language(Protocol):
         """Whether two versions of a file differ in nothing but comments; False where that cannot be told."""
         ...
 
+    def marks(self, read: ReadFile, paths: Collection[str]) -> Collection[str]:
+        """Return what is in the bytes of every file that a compiler makes of one of `paths`, comments aside.
+
+        Empty where compiled code can be told by its functions, as Python's can, or where nothing compiled is kept.
+        """
+        ...
+
     def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:
         """Return the twin of a test file that holds `tests` (ids), None where nothing can be changed.
 

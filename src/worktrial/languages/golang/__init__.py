@@ -50,6 +50,11 @@ class _Go:
     def same_code(self, path: str, before: str, after: str) -> bool:
         return syntax.same_code(path, before, after)
 
+    def marks(self, read: ReadFile, paths: Collection[str]) -> Collection[str]:
+        from worktrial.languages.golang import declared
+
+        return declared.marks(read, paths)
+
     def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:
         from worktrial.languages.golang import twins
 

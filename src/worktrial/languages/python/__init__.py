@@ -50,6 +50,10 @@ class _Python:
     def same_code(self, path: str, before: str, after: str) -> bool:
         return syntax.same_code(path, before, after)
 
+    def marks(self, read: ReadFile, paths: Collection[str]) -> Collection[str]:
+        del read, paths
+        return ()
+
     def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:
         from worktrial.languages.python import twins
 
