@@ -104,8 +104,11 @@ def matching(found: list[Token], opening: int) -> int:
 def body_of(found: list[Token], start: int) -> tuple[int, int] | None:
     """Return the indices of the braces around the body of the function whose `func` is at `start`; None: it has none.
 
-    `found` are tokens without comments. Braces of `struct{…}` and `interface{…}` among the results are no body.
+    `found` are tokens without comments. Braces of `struct{…}` and `interface{…}` among the results are no body, and
+    neither are those of a value whose type ends in a function's, as in `[]func(){…}`.
     """
+    if start and found[start - 1].text in ("]", "*", "chan", "<-"):
+        return None
     index = start + 1
     while index < len(found):
         token = found[index]
