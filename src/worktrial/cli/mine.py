@@ -33,6 +33,7 @@ DEFAULT_COMMITS = 5000
     help="Read at most this many commits of the mainline, the newest, merges included. 0: all.",
 )
 @click.option("--since", metavar="DATE", help="Leave out what was committed before this ISO date, e.g. 2024-01-31.")
+@click.option("--language", help="What the tasks are to be in: python or go. Unless told, what has the most tests.")
 @click.option(
     "--sessions",
     metavar="PATH|auto",
@@ -62,6 +63,7 @@ def command(
     *,
     max_commits: int,
     since: str | None,
+    language: str | None,
     sessions: tuple[str, ...],
     sessions_only: bool,
     consolidate: bool,
@@ -82,18 +84,19 @@ def command(
     from worktrial.cli.output import print_json, talk
     from worktrial.languages import load
     from worktrial.mine.candidates import mine
-    from worktrial.mine.save import check_folder, prefix_of, save
+    from worktrial.mine.save import check_folder, language_of, prefix_of, save
     from worktrial.store.git import open_repository
 
     start = _date(since)
     git = open_repository(repo)
     suite = check_folder(folder, repo, git)
+    plugin = load(language or language_of(suite, git))
     wanted = _wanted(repo, sessions, sessions_only=sessions_only, consolidate=consolidate, yes=yes)
     with talk.status("reading commits") as status:
         mined = mine(
             git,
             prefix=prefix_of(suite, git),
-            language=load("python"),
+            language=plugin,
             max_commits=max_commits or None,
             since=start,
             wanted=wanted,

@@ -19,6 +19,7 @@ import io
 import json
 import lzma
 import marshal
+import mmap
 import os
 import re
 import subprocess
@@ -40,6 +41,8 @@ _AROUND = b" \t\r\n\"',\\+-<>#*|;"
 _EXPECTED = re.compile(
     r"HEAD|config|index|info/(?:attributes|exclude)|refs/heads/main|objects/pack/pack-[0-9a-f]+\.(?:pack|idx|rev)"
 )
+_PROGRAMS = (b"\x7fELF", b"!<arch>\n")
+"""How compiled files begin. Not read for lines: where a language has marks, `programs` looks for those."""
 _PACKS = re.compile(rb"\./\.git/objects/pack/pack-[0-9a-f]+\.")
 """Not read as files: what is in them is known by its ids."""
 _NAMED = (
@@ -90,7 +93,7 @@ class Looker:
             return
         self.counts["files"] += 1
         self.counts["bytes"] += len(data)
-        if data[:4] == b"\x7fELF" or (path.endswith(b".pyc") and is_of_its_source(path, data)):
+        if data.startswith(_PROGRAMS) or (path.endswith(b".pyc") and is_of_its_source(path, data)):
             self.take(blob_piece(data), "")
             return
         try:
@@ -359,7 +362,7 @@ def repository(tree):
     yield "objects", "", objects
 
 
-# -- the three questions --
+# -- the questions --
 
 
 def near(question, say):
@@ -406,6 +409,19 @@ def far(question, say):
     search(question, wanted, walk(question["environment"]), say)
 
 
+def programs(question, say):
+    """Find compiled files that carry a mark of what they were compiled from."""
+    marks = [mark.encode() for mark in question["marks"]]
+    for path, status in walk(question["environment"]):
+        if status.st_size < len(_PROGRAMS[0]):
+            continue
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data[:8].startswith(_PROGRAMS):
+                for mark in marks:
+                    if data.find(mark) >= 0:
+                        say(mark=name_of(mark), path=name_of(path))
+
+
 def search(question, wanted, files, say):
     """Say in which of `files` any piece of `wanted` is, once for each."""
     found = set()
@@ -432,7 +448,7 @@ def main():
         def say(**record):
             report.write(json.dumps(record).encode("ascii") + b"\n")
 
-        {"near": near, "index": index, "far": far}[question["mode"]](question, say)
+        {"near": near, "index": index, "far": far, "programs": programs}[question["mode"]](question, say)
         say(done=True)
 
 

@@ -26,6 +26,8 @@ class _Go:
     """The plugin: each method is explained in `Language`. What runs things is imported when it is first needed."""
 
     name = "go"
+    suffixes: tuple[str, ...] = (".go",)
+    comment = b"//"
 
     def role(self, path: str, content: Callable[[], str | None]) -> Role:
         return paths.role(path, content)
@@ -47,6 +49,11 @@ class _Go:
 
     def same_code(self, path: str, before: str, after: str) -> bool:
         return syntax.same_code(path, before, after)
+
+    def marks(self, read: ReadFile, paths: Collection[str]) -> Collection[str]:
+        from worktrial.languages.golang import declared
+
+        return declared.marks(read, paths)
 
     def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:
         from worktrial.languages.golang import twins

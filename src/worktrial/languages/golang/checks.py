@@ -6,7 +6,7 @@ import shutil
 
 from worktrial.languages.protocol import Checks, ReadFile
 
-_PACKAGES = """
+_PACKAGES = r"""
 command=$1 && shift
 for word in "$@"
 do

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,3 +108,22 @@ def module_of(folder: str, modules: list[str]) -> str:
     while folder not in (".", "") and folder not in modules:
         folder = posixpath.dirname(folder) or "."
     return folder or "."
+
+
+def marks(read: ReadFile, paths: Collection[str]) -> set[str]:
+    """Return how the compiler names what is in the packages of the Go files among `paths`, up to the name itself."""
+    found = set()
+    for folder in {posixpath.dirname(path) or "." for path in paths if path.endswith(".go")}:
+        module = folder
+        while (text := read(posixpath.normpath(f"{module}/go.mod"))) is None and module != ".":
+            module = posixpath.dirname(module) or "."
+        if text is not None and (name := _module(module, text).path):
+            below = posixpath.relpath(folder, module)
+            found.add(_symbol_prefix(name if below == "." else f"{name}/{below}"))
+    return found
+
+
+def _symbol_prefix(package: str) -> str:
+    """Return what stands before the names of a package in object files: dots in its last part are escaped there."""
+    parent, slash, last = package.rpartition("/")
+    return f"{parent}{slash}{last.replace('%', '%25').replace('.', '%2e')}."

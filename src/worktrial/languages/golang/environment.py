@@ -32,24 +32,28 @@ _CACHE_PROGRAM = Path(__file__).parent / "inside" / "gocache.go"
 _BEGIN, _END = "-- ", " --"
 """What stands around a file's name on the line before its text: Go's own form of many files in one (txtar)."""
 _LIST = (
-    "{{if .Standard}}{{.ImportPath}}{{else if .Module}}{{if not .ForTest}}{{with .Module}}"
+    "{{if not .ForTest}}"
     # What is replaced by a folder is the repository's own.
-    "{{if or .Main (and .Replace (not .Replace.Version))}}{{else}}{{$.ImportPath}}{{end}}"
-    "{{end}}{{end}}{{end}}"
+    "{{with .Module}}{{if or .Main (and .Replace (not .Replace.Version))}}own {{end}}{{end}}"
+    '{{.ImportPath}}{{range .Imports}} {{.}}{{end}}{{"\\n"}}{{end}}'
 )
-"""A template for `go list`: the packages that are not the repository's."""
-_COMPILE = """
-list=$(mktemp) && scratch=$(mktemp -d) || exit 1
+"""A template for `go list`: a line for each package with what it imports, `own` before the repository's."""
+_LIST_ALL = """
 # A cache of its own: this reads the repository's packages, and the environment must not know them.
-GOCACHE=$scratch go list -e -deps -test -f "$LIST" ./... >"$list" || exit 1
-sort -u "$list" | grep -v -x -e C -e unsafe -e '' >"$list.sorted"
-echo runtime/coverage >>"$list.sorted"
-xargs -r go build -- <"$list.sorted" >"$list.said" 2>&1 && exit 0
+GOCACHE=$(mktemp -d) go list -e -deps -test -f "$LIST" ./... >&"$WORKTRIAL_REPORT_FD"
+"""
+_COMPILE = """
+list=$(mktemp) && cat >"$list" || exit 1
+xargs -r go build -- <"$list" && exit 0
 # One package that cannot be built here must not cost the others: what is lacking is compiled when it is needed.
-xargs -r -n 1 go build -- <"$list.sorted" >/dev/null 2>&1
+xargs -r -n 1 go build -- <"$list" >/dev/null 2>&1
 exit 0
 """
-_GOCACHE = 'CGO_ENABLED=0 GO111MODULE=off GOCACHE=$(mktemp -d) go build -trimpath -ldflags=-s -o "$1" "$2"'
+_ALWAYS = ("runtime/coverage", "testing/internal/testdeps")
+"""What programs of tests need besides the packages they name."""
+_NEVER = frozenset({"C", "unsafe"})
+"""Packages that are not compiled."""
+_GOCACHE = 'CGO_ENABLED=0 GO111MODULE=off GOCACHE=$(mktemp -d) go build -trimpath -ldflags=-s -o "$2" "$1"'
 _TIDY = """
 find "$GOMODCACHE/cache/download" -name '*.zip' -delete
 rm -rf "$GOMODCACHE/cache/vcs" "$GOMODCACHE/cache/lock" "$GOMODCACHE/cache/download/sumdb"
@@ -66,7 +70,9 @@ class _Builder:
     root: Path
     """Of the toolchain."""
 
-    async def run(self, script: str, *args: str, network: bool = False, toolchain: str = "local") -> Finished:
+    async def run(
+        self, script: str, *args: str, network: bool = False, toolchain: str = "local", stdin: str = ""
+    ) -> Finished:
         """Run a shell script with `go` on its path; GOCACHE and GOMODCACHE are the environment's."""
         folder = self.folder
         env = {
@@ -92,16 +98,20 @@ class _Builder:
                 timeout_s=_BUILD_TIMEOUT_S,
                 env=env,
                 mounts=tuple(mounts),
+                stdin=stdin.encode(),
                 network=network,
+                report=True,
             )
         )
 
-    async def must(self, script: str, *args: str, network: bool = False, toolchain: str = "local") -> str:
-        """Run a script and return what it printed. Raises `EnvironmentBuildError` when it fails."""
-        finished = await self.run(script, *args, network=network, toolchain=toolchain)
+    async def must(
+        self, script: str, *args: str, network: bool = False, toolchain: str = "local", stdin: str = ""
+    ) -> Finished:
+        """Run a script that has to succeed. Raises `EnvironmentBuildError` when it does not."""
+        finished = await self.run(script, *args, network=network, toolchain=toolchain, stdin=stdin)
         if finished.exit_code != 0:
             raise EnvironmentBuildError("could not build the environment", cause=_complaint(finished))
-        return finished.output.decode("utf-8", "replace")
+        return finished
 
 
 async def resolve(read: ReadFile, tree: Path) -> Environment:
@@ -175,10 +185,36 @@ async def _fill(folder: Path, recipe: Environment, sandbox: Sandbox, tree: Path)
         builder = _Builder(workspace, folder, root)
         await builder.must(_GOCACHE, str(_CACHE_PROGRAM), str(folder / "bin/gocache"))
         for module in await _downloaded(builder, files):
-            await builder.must(f"cd {shlex.quote(module)} || exit 1\n{_COMPILE}")
+            inside = f"cd {shlex.quote(module)} || exit 1\n"
+            listed = await builder.must(inside + _LIST_ALL)
+            packages = others(listed.report.decode("utf-8", "replace"))
+            await builder.must(inside + _COMPILE, stdin="\n".join([*packages, *_ALWAYS]))
         await builder.must(_TIDY)
     finally:
         await workspace.close()
+
+
+def others(listed: str) -> list[str]:
+    """Return, of packages listed by `_LIST`, those that neither are the repository's nor import any of them.
+
+    A module that the repository needs may need the repository in turn: what it is compiled with is then its own state.
+    """
+    imports: dict[str, list[str]] = {}
+    own: list[str] = []
+    for line in listed.split("\n"):
+        words = line.split()
+        if words[:1] == ["own"]:
+            own += words[1:2]
+        elif words:
+            imports[words[0]] = words[1:]
+    importers: dict[str, list[str]] = {}
+    for package, names in imports.items():
+        for name in names:
+            importers.setdefault(name, []).append(package)
+    left = list(own)
+    while left:
+        left += [one for one in importers.pop(left.pop(), []) if imports.pop(one, None) is not None]
+    return sorted(imports.keys() - _NEVER)
 
 
 async def _toolchain(workspace: Workspace, folder: Path, version: str) -> Path:
@@ -190,9 +226,9 @@ async def _toolchain(workspace: Workspace, folder: Path, version: str) -> Path:
         raise EnvironmentBuildError(f"Go {version} is not installed", hint="install Go: it fetches other versions")
     builder = _Builder(workspace, folder, toolchains.installed()[0].root)
     said = await builder.must("go env GOROOT", network=True, toolchain=f"go{version}")
-    root = Path(said.strip().split("\n")[-1])
+    root = Path(said.output.decode("utf-8", "replace").strip().split("\n")[-1])
     if toolchains.version_of(root) != toolchains.parse_version(version):
-        raise EnvironmentBuildError(f"Go {version} could not be fetched", cause=said[-300:])
+        raise EnvironmentBuildError(f"Go {version} could not be fetched", cause=_complaint(said))
     return root
 
 

@@ -49,7 +49,8 @@ _ENDING = frozenset({"break", "continue", "fallthrough", "return", "++", "--", "
 """Keywords and signs after which a line's end is a semicolon; after every name and literal it is one too."""
 _KEYWORDS = frozenset({
     "break", "case", "chan", "const", "continue", "default", "defer", "else", "fallthrough", "for", "func", "go",
-    "goto", "if", "import", "interface", "map", "package", "range", "return", "select", "struct", "switch", "type", "var",
+    "goto", "if", "import", "interface", "map", "package", "range", "return", "select", "struct", "switch",
+    "type", "var",
 })  # fmt: skip
 
 
@@ -103,8 +104,11 @@ def matching(found: list[Token], opening: int) -> int:
 def body_of(found: list[Token], start: int) -> tuple[int, int] | None:
     """Return the indices of the braces around the body of the function whose `func` is at `start`; None: it has none.
 
-    `found` are tokens without comments. Braces of `struct{…}` and `interface{…}` among the results are no body.
+    `found` are tokens without comments. Braces of `struct{…}` and `interface{…}` among the results are no body, and
+    neither are those of a value whose type ends in a function's, as in `[]func(){…}`.
     """
+    if start and found[start - 1].text in ("]", "*", "chan", "<-"):
+        return None
     index = start + 1
     while index < len(found):
         token = found[index]

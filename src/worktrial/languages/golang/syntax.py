@@ -41,6 +41,7 @@ def _meaning(text: str) -> list[tuple[str, str]]:
 def runnable_lines(path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
     """Return those of `lines` with code in the body of a function; see `Language.runnable_lines`.
 
+    A list of a `case` goes by its last line.
     What stands outside of functions is run, if at all, when a program begins: that tells nothing of a test, and Go's
     coverage does not count it.
     """
@@ -58,14 +59,31 @@ def runnable_lines(path: str, text: str, lines: Collection[int]) -> tuple[int, .
         if body is None:
             index += 1
             continue
+        counted_as = _cases(found, body)
         runnable |= {
-            number
+            counted_as.get(number, number)
             for token in found[body[0] + 1 : body[1]]
             if token.kind != "end" and token.text not in _NO_STATEMENT
             for number in range(token.line, token.line + token.text.count("\n") + 1)
+            if number in wanted
         }
         index = body[1] + 1
-    return tuple(sorted(runnable & wanted))
+    return tuple(sorted(runnable))
+
+
+def _cases(found: list[Token], body: tuple[int, int]) -> dict[int, int]:
+    """Return, for lines of the list of values of a `case` over several, the line of its colon: where it is counted."""
+    lines: dict[int, int] = {}
+    for index in range(*body):
+        if found[index].text != "case" or found[index].kind != "name":
+            continue
+        end = index
+        while end < body[1] and not (found[end].text == ":" and found[end].kind == "sign"):
+            end = matching(found, end) if found[end].kind == "sign" and found[end].text in ("(", "[", "{") else end
+            end += 1
+        last = found[min(end, body[1])].line
+        lines |= dict.fromkeys(range(found[index].line, last), last)
+    return lines
 
 
 def test_functions(text: str) -> dict[str, int]:
