@@ -108,7 +108,7 @@ def test_an_installed_go_is_taken_where_it_is_new_enough() -> None:
 
 async def test_a_repository_without_a_module_has_no_environment(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentBuildError, match=r"no go\.mod"):
-        await environment.resolve({}.get, tmp_path)
+        await environment.resolve(lambda _: None, tmp_path)
 
 
 @go.needs_go
