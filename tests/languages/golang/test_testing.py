@@ -122,7 +122,7 @@ async def test_what_does_not_compile_is_uncollected_and_costs_nobody_else(run_go
         "inner/go.mod": "module example.com/inner\n\ngo 1.24\n",
         "inner/inner_test.go": 'package inner\n\nimport "testing"\n\nfunc TestInner(t *testing.T) {}\n',
         "other/other_test.go": '//go:build plan9\npackage other\n\nimport "testing"\n\nfunc TestNo(t *testing.T) {}\n',
-        "init/init_test.go": 'package init_\n\nimport "testing"\n\nfunc init() { panic(1) }\nfunc Test(*testing.T) {}\n',
+        "init/init_test.go": 'package init_\nimport "testing"\n\nfunc init() { panic(1) }\nfunc Test(*testing.T) {}\n',
         "idle/idle_test.go": 'package idle\n\nimport (\n\t"os"\n\t"testing"\n)\n\n'
         "func TestMain(m *testing.M) { os.Exit(0) }\nfunc TestI(t *testing.T) {}\n",
     }

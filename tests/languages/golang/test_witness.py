@@ -15,7 +15,7 @@ from worktrial.languages.golang import canaries, printed, witness
 KEY = bytes(range(16))
 WORDS = st.one_of(
     st.just("i"),
-    st.builds("{} {}".format, st.sampled_from("bexo"), st.integers(0, 9)),
+    st.builds("{} {}".format, st.sampled_from("bexof"), st.integers(0, 9)),
     st.builds("r {} {}".format, st.integers(0, 9), st.sampled_from("pfs")),
     st.builds("l {} {} {} {}".format, *[st.integers(0, 99)] * 4),
 )

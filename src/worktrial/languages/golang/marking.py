@@ -95,15 +95,17 @@ def _marks(found: list[Token], body: Body, said: str, witness: Witness, *, one_b
             parameter = f"t{witness.alias}"
             yield name.start, name.end, parameter
         yield opening.end, opening.end, f" {witness.alias}.Begin({parameter}, {said});"
+        done = f"{witness.alias}.Done({parameter}, {said})"
     else:
+        done = f"{witness.alias}.End({said})"
         yield opening.end, opening.end, f" {witness.alias}.Start({said});"
     for index in own(found, first + 1, last):
         token = found[index]
         if token.kind == "name" and token.text == "return":
-            yield token.start, token.start, f"{witness.alias}.End({said}); "
+            yield token.start, token.start, f"{done}; "
         elif one_by_one and is_call(found, index, parameter, "Parallel"):
             yield token.start, found[index + 4].end, ""
-    yield closing.start, closing.start, f";{witness.alias}.End({said})"
+    yield closing.start, closing.start, f";{done}"
 
 
 def own(found: list[Token], start: int, end: int) -> Iterator[int]:

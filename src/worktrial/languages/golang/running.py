@@ -167,6 +167,9 @@ def _status(name: str, number: int, said: Said, spoken: Mapping[str, set[str]]) 
 
 
 def _settle(outcome: Outcome, name: str, number: int, status: Status, said: Said) -> None:
+    if status == "passed" and number in said.failed:
+        outcome.evidence.add("patched:testing.T")
+        status = "failed"
     outcome.statuses[name] = status
     if number in said.strangers:
         outcome.evidence.add("foreign_caller")

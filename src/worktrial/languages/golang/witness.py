@@ -9,7 +9,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent / "harness" / "witness.go"
 _MASK = 0xFFFFFFFFFFFFFFFF
-_KINDS = {"i": 1, "b": 2, "e": 2, "x": 2, "o": 2, "r": 3, "l": 5}
+_KINDS = {"i": 1, "b": 2, "e": 2, "f": 2, "x": 2, "o": 2, "r": 3, "l": 5}
 """Number of words of each kind of line, its letter among them."""
 
 
@@ -44,6 +44,8 @@ class Said:
     begun: list[int] = field(default_factory=list)
     ended: set[int] = field(default_factory=set)
     """Those whose body came to its end."""
+    failed: set[int] = field(default_factory=set)
+    """Those that had failed when their body came to its end."""
     results: dict[int, str] = field(default_factory=dict)
     """`p` passed, `f` failed, `s` skipped."""
     refused: set[int] = field(default_factory=set)
@@ -80,7 +82,7 @@ class Said:
         elif kind == "b":
             self.begun.append(numbers[0])
         else:
-            {"e": self.ended, "x": self.strangers, "o": self.refused}[kind].add(numbers[0])
+            {"e": self.ended, "f": self.failed, "x": self.strangers, "o": self.refused}[kind].add(numbers[0])
         return True
 
     def running(self) -> list[int]:

@@ -97,7 +97,16 @@ func begin(number int) {
 	say("b " + text(number))
 }
 
-// End is called when the body of a test or an example has come to its end.
+// Done is called when the body of a test has come to its end.
+func Done(test Test, number int, name string) {
+	check(number, name)
+	if test.Failed() {
+		say("f " + text(number)) // nothing that is honest takes that back
+	}
+	say("e " + text(number))
+}
+
+// End is called when the body of an example has come to its end.
 func End(number int, name string) {
 	check(number, name)
 	say("e " + text(number))
