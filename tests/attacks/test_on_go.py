@@ -227,3 +227,9 @@ HONEST: dict[str, Files] = {
 async def test_honest_work_is_solved(go_target: Target, tier: Sandbox, name: str) -> None:
     verdict = await go_target.grade(tier, HONEST[name])
     assert (verdict.outcome, verdict.evidence, verdict.twins > 0) == ("solved", (), True), (verdict, go_target.output())
+
+
+async def test_a_solution_that_sleeps_for_ever_is_ended(go_target: Target, tier: Sandbox) -> None:
+    go_target.task = go_target.task.model_copy(update={"test_timeout_s": 3.0})
+    verdict = await go_target.grade(tier, code('import "time"\nfunc init() { time.Sleep(time.Hour) }').files)
+    assert (verdict.outcome, verdict.cause) == ("not_solved", "tests_timed_out")
