@@ -117,11 +117,18 @@ def _take_in(outcome: Outcome, unit: Unit, waiting: Sequence[str], said: Said, f
     """Take in what one process came to and return what is to be run again, each list in a process of its own."""
     outcome.forged = said.forged
     spoken = printed.verdicts(finished.output)
+    died = finished.ended == "completed" and finished.exit_code not in (0, 1)
+    panicked = _panicked(unit, said, spoken) if died else []
     for name in waiting:
         status = _status(name, unit.tests[name], said, spoken)
+        if name in panicked:
+            status = "failed"
+        elif died and status == "passed" and unit.tests[name] not in said.ended:
+            status = None  # it may have been about to fail
         if status is not None:
             _settle(outcome, name, unit.tests[name], status, said)
-        if "PASS" in spoken.get(name, ()) and status != "passed":
+        said_so = unit.tests[name] in said.results and said.results[unit.tests[name]] == "p"
+        if "PASS" in spoken.get(name, ()) and status != "passed" and not said_so:
             outcome.evidence.add("report_by:print")
     unknown = [name for name in waiting if name not in outcome.statuses]
     if finished.ended != "completed":
@@ -129,17 +136,16 @@ def _take_in(outcome: Outcome, unit: Unit, waiting: Sequence[str], said: Said, f
             outcome.statuses[name] = "timeout" if finished.ended == "timeout" else "error"
         outcome.ended = finished.ended
         return []
-    panicked = _panicked(unit, said) if finished.exit_code not in (0, 1) else None
-    if panicked is not None:
-        outcome.exceptions[panicked] = "panic"
+    if panicked:
+        outcome.exceptions |= dict.fromkeys(panicked, "panic")
         return [list(unknown)]
+    if said.refused:
+        outcome.stopped = True
+        return []
     ran = all(number in said.results for number in unit.canaries.values())
     if not unknown or (ran and finished.exit_code in (0, 1) and not said.running()):
         # What is still unknown then is no test to the runner.
         _check_end(outcome, unit, waiting, said, finished)
-        return []
-    if said.refused:
-        outcome.stopped = True
         return []
     if not said.begun and len(unknown) == len(waiting):
         # As a file that cannot be imported; a package may also say before its first test that it does not want to run.
@@ -207,11 +213,20 @@ def _blame(outcome: Outcome, unit: Unit, unknown: Sequence[str], said: Said, *, 
     return []
 
 
-def _panicked(unit: Unit, said: Said) -> str | None:
-    """Return the test that failed without coming to its end and was the last to be heard of."""
-    if said.last is None or said.results.get(said.last) != "f" or said.last in said.ended:
-        return None
-    return next((name for name, number in unit.tests.items() if number == said.last), None)
+def _panicked(unit: Unit, said: Said, spoken: Mapping[str, set[str]]) -> list[str]:
+    """Return the tests of a process that died whose body did not come to its end and that it died of.
+
+    What belongs to a test is cleaned up before the runner knows of its panic, so that it may be said to have passed.
+    """
+    ended_early = {
+        name: number
+        for name, number in unit.tests.items()
+        if number in said.results and number not in said.ended and said.results[number] != "s"
+    }
+    last = [name for name, number in ended_early.items() if number == said.last]
+    return last or [
+        name for name, number in ended_early.items() if said.results[number] == "p" and "FAIL" in spoken.get(name, ())
+    ]
 
 
 def _names(unit: Unit, numbers: Sequence[int], among: Sequence[str]) -> list[str]:

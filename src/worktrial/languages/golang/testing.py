@@ -194,8 +194,8 @@ class _Session:
             units.reverse()
         first = [part for path in _folders(self.plan.first) for part in units if part.package.folder == path]
         early = [one.only(self.plan.first) for one in first]
-        later = [one.without(self.plan.first) for one in first] + [one for one in units if one not in first]
-        return [one for one in (*early, *later) if one.tests or one not in later]
+        rest = [part for part in (one.without(self.plan.first) for one in first) if part.tests]
+        return [*early, *rest, *(one for one in units if one not in first)]
 
     def report(self, wall_s: float) -> TestReport:
         """Return what all of it came to."""
