@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.languages.golang import go
 
 from worktrial.errors import EnvironmentBuildError
-from worktrial.languages.golang import environment, toolchains
+from worktrial.languages.golang import environment, listing, toolchains
 from worktrial.languages.golang.declared import Declared, declared, marks, module_of
 
 MOD = "module example.com/shop // ours\n\ngo 1.25.6\n\nrequire example.com/dep v1.0.0\n"
@@ -87,7 +87,9 @@ unsafe
 own example.com/shop.test testing
 testing fmt
 """
-    assert environment.others(listed) == ["errors", "example.com/dep", "fmt", "io", "testing"]
+    found = listing.parse(listed)
+    assert found.others == ("errors", "example.com/dep", "fmt", "io", "testing")
+    assert found.imported == ("example.com/dep", "fmt", "testing")
 
 
 @pytest.mark.parametrize(

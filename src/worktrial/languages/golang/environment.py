@@ -16,7 +16,7 @@ from pathlib import Path
 from worktrial.errors import EnvironmentBuildError
 from worktrial.formats.run import TrialLimits
 from worktrial.formats.task import Environment
-from worktrial.languages.golang import toolchains
+from worktrial.languages.golang import listing, toolchains
 from worktrial.languages.golang.declared import declared
 from worktrial.languages.protocol import BuiltEnvironment, ReadFile
 from worktrial.sandboxes.owner import hand_over
@@ -26,18 +26,13 @@ from worktrial.store.files import write_text
 
 _BUILD_TIMEOUT_S = 1800.0
 _LIMITS = TrialLimits(memory_mib=16384, disk_mib=8192, processes=4096)
-_VERSION = "1"
+_PARTS = ("modules", "cache", "bin", "toolchain")
+"""Folders of an environment that building writes to."""
+_VERSION = "2"
 """Raised when environments are built differently, so that old ones are not used."""
 _CACHE_PROGRAM = Path(__file__).parent / "inside" / "gocache.go"
 _BEGIN, _END = "-- ", " --"
 """What stands around a file's name on the line before its text: Go's own form of many files in one (txtar)."""
-_LIST = (
-    "{{if not .ForTest}}"
-    # What is replaced by a folder is the repository's own.
-    "{{with .Module}}{{if or .Main (and .Replace (not .Replace.Version))}}own {{end}}{{end}}"
-    '{{.ImportPath}}{{range .Imports}} {{.}}{{end}}{{"\\n"}}{{end}}'
-)
-"""A template for `go list`: a line for each package with what it imports, `own` before the repository's."""
 _LIST_ALL = """
 # A cache of its own: this reads the repository's packages, and the environment must not know them.
 GOCACHE=$(mktemp -d) go list -e -deps -test -f "$LIST" ./... >&"$WORKTRIAL_REPORT_FD"
@@ -49,11 +44,23 @@ xargs -r go build -- <"$list" && exit 0
 xargs -r -n 1 go build -- <"$list" >/dev/null 2>&1
 exit 0
 """
+_VET = """
+# Replacements by folders, what is vendored and joined modules are not to be had under another name: vetted when needed.
+[ -e go.work ] || [ -e vendor/modules.txt ] || grep -q '=> *[.]' go.mod && exit 0
+apart=$(mktemp -d) && cat >"$apart/a_test.go" || exit 1
+sed 's/^module .*/module worktrial.invalid/' go.mod >"$apart/go.mod" && cp go.sum "$apart" 2>/dev/null
+cd "$apart" && go test -c -o /dev/null .
+exit 0
+"""
+"""Has `go test` look at what the repository imports as it does at every use, from a package that imports the same."""
 _ALWAYS = ("runtime/coverage", "testing/internal/testdeps")
 """What programs of tests need besides the packages they name."""
-_NEVER = frozenset({"C", "unsafe"})
-"""Packages that are not compiled."""
 _GOCACHE = 'CGO_ENABLED=0 GO111MODULE=off GOCACHE=$(mktemp -d) go build -trimpath -ldflags=-s -o "$2" "$1"'
+_FETCH = """
+root=$(go env GOROOT) && cp -R "$root" "$1" && chmod -R u+w "$1" "$root" || exit 1
+rm -rf "$root" "$GOMODCACHE/cache/download/golang.org/toolchain"
+"""
+"""Takes the toolchain out of the modules: of what lies there nothing can be overlaid."""
 _TIDY = """
 find "$GOMODCACHE/cache/download" -name '*.zip' -delete
 rm -rf "$GOMODCACHE/cache/vcs" "$GOMODCACHE/cache/lock" "$GOMODCACHE/cache/download/sumdb"
@@ -83,7 +90,7 @@ class _Builder:
             "GOFLAGS": "-modcacherw -buildvcs=false",
             "GOMODCACHE": str(folder / "modules"),
             "GOCACHE": str(folder / "cache"),
-            "LIST": _LIST,
+            "LIST": listing.TEMPLATE,
         }
         env |= toolchains.network_environment() if network else {"GOPROXY": "off", "GOSUMDB": "off"}
         shown = [Mount(self.root), Mount(_CACHE_PROGRAM.parent)]
@@ -91,7 +98,7 @@ class _Builder:
             Mount(Path(path)) for name, path in env.items() if name.startswith("SSL_CERT") and Path(path).exists()
         ]
         mounts = [mount for mount in shown if not mount.path.is_relative_to("/usr")]
-        mounts += [Mount(folder / name, writable=True) for name in ("modules", "cache", "bin")]
+        mounts += [Mount(folder / name, writable=True) for name in _PARTS]
         return await self.workspace.run(
             Command(
                 ("/bin/sh", "-c", script, "sh", *args),
@@ -173,63 +180,44 @@ def _has_its_go(folder: Path, version: str) -> bool:
 
 
 async def _fill(folder: Path, recipe: Environment, sandbox: Sandbox, tree: Path) -> None:
-    for name in ("additions", "modules", "cache", "bin"):
+    for name in ("additions", *_PARTS):
         (folder / name).mkdir(parents=True)
     files = module_files(recipe)
     workspace = await sandbox.open((tree,), _LIMITS)
     try:
         for name, text in files.items():
             await workspace.write(name, text.encode())
-        root = await _toolchain(workspace, folder, recipe.interpreter)
+        root = await toolchain(workspace, folder, recipe.interpreter)
         write_text(folder / "goroot", str(root))
         builder = _Builder(workspace, folder, root)
         await builder.must(_GOCACHE, str(_CACHE_PROGRAM), str(folder / "bin/gocache"))
         for module in await _downloaded(builder, files):
             inside = f"cd {shlex.quote(module)} || exit 1\n"
             listed = await builder.must(inside + _LIST_ALL)
-            packages = others(listed.report.decode("utf-8", "replace"))
-            await builder.must(inside + _COMPILE, stdin="\n".join([*packages, *_ALWAYS]))
+            found = listing.parse(listed.report.decode("utf-8", "replace"))
+            await builder.must(inside + _COMPILE, stdin="\n".join([*found.others, *_ALWAYS]))
+            importing = "".join(f'import _ "{package}"\n' for package in found.imported)
+            await builder.must(inside + _VET, stdin=f"package a\n\n{importing}")
         await builder.must(_TIDY)
     finally:
         await workspace.close()
 
 
-def others(listed: str) -> list[str]:
-    """Return, of packages listed by `_LIST`, those that neither are the repository's nor import any of them.
+async def toolchain(workspace: Workspace, folder: Path, version: str) -> Path:
+    """Return the GOROOT of a version: an installed one, else one fetched into the environment at `folder`.
 
-    A module that the repository needs may need the repository in turn: what it is compiled with is then its own state.
+    Raises `EnvironmentBuildError`.
     """
-    imports: dict[str, list[str]] = {}
-    own: list[str] = []
-    for line in listed.split("\n"):
-        words = line.split()
-        if words[:1] == ["own"]:
-            own += words[1:2]
-        elif words:
-            imports[words[0]] = words[1:]
-    importers: dict[str, list[str]] = {}
-    for package, names in imports.items():
-        for name in names:
-            importers.setdefault(name, []).append(package)
-    left = list(own)
-    while left:
-        left += [one for one in importers.pop(left.pop(), []) if imports.pop(one, None) is not None]
-    return sorted(imports.keys() - _NEVER)
-
-
-async def _toolchain(workspace: Workspace, folder: Path, version: str) -> Path:
-    """Return the GOROOT of a version: an installed one, else one fetched as a module into the environment."""
     here = toolchains.for_version(version)
     if here is not None:
         return here.root
     if not toolchains.installed():
         raise EnvironmentBuildError(f"Go {version} is not installed", hint="install Go: it fetches other versions")
     builder = _Builder(workspace, folder, toolchains.installed()[0].root)
-    said = await builder.must("go env GOROOT", network=True, toolchain=f"go{version}")
-    root = Path(said.output.decode("utf-8", "replace").strip().split("\n")[-1])
-    if toolchains.version_of(root) != toolchains.parse_version(version):
+    said = await builder.must(_FETCH, str(folder / "toolchain/go"), network=True, toolchain=f"go{version}")
+    if toolchains.version_of(folder / "toolchain/go") != toolchains.parse_version(version):
         raise EnvironmentBuildError(f"Go {version} could not be fetched", cause=_complaint(said))
-    return root
+    return folder / "toolchain/go"
 
 
 async def _downloaded(builder: _Builder, files: Mapping[str, str]) -> list[str]:
