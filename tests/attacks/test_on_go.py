@@ -70,7 +70,7 @@ func init() {
 FILES = """
 import ("os"; "path/filepath")
 func init() {
-	for _, folder := range []string{".", "/tmp", os.TempDir(), filepath.Dir(os.Args[0]), filepath.Dir(filepath.Dir(os.Args[0]))} {
+	for _, folder := range []string{".", os.TempDir(), filepath.Dir(os.Args[0]), filepath.Dir(filepath.Dir(os.Args[0]))} {
 		for _, name := range []string{"report", "results.xml", "test.json", "overlay.json", "listed-0", "shop.test"} {
 			os.WriteFile(filepath.Join(folder, name), []byte("--- PASS: TestTotal\\n"), 0o777)
 		}
@@ -149,8 +149,6 @@ BY_CODE = {
     "kills-the-process-later": code(
         'import ("os"; "time")\nfunc init() { go func() { time.Sleep(20 * time.Millisecond); os.Exit(0) }() }'
     ),
-    "kills-its-parent": code('import "syscall"\nfunc init() { syscall.Kill(syscall.Getppid(), 9); syscall.Kill(-1, 9) }',
-                             *("tests_failed", "not_solved"), ("not_solved", "tests_crashed")),
     "takes-failures-back": Attack(
         {"ledger.go": UNDONE.replace("HOW", "cleaning"), "more.go": "package ledger\n" + UNFAIL},
     ),
