@@ -35,6 +35,18 @@ def test_the_file_that_everything_speaks_for_is_first_with_what_speaks_for_it() 
     assert "tests/test_other.py" not in signals
 
 
+def test_a_package_of_go_is_reached_from_its_folder_and_by_import() -> None:
+    """The last part of an import's path is a folder; a name that only ends alike is another."""
+    change = Change(prompt="", source=("lex/lexer.go", "lex/token.go"), words="")
+    tests = {
+        "lex/other_test.go": "package lex\n",
+        "cli/cli_test.go": 'package cli\n\nimport (\n\t"testing"\n\n\tl "example.com/pkg/lex"\n)\n',
+        "flex/flex_test.go": 'package flex\n\nimport "example.com/pkg/flex"\n',
+    }
+    signals = {one.path: one.signals for one in rank(change, tests, [], [])}
+    assert signals == {"lex/other_test.go": {"imports": 1.0}, "cli/cli_test.go": {"imports": 1.0}}
+
+
 def test_precision_and_recall_are_of_the_first_five() -> None:
     ranked = rank(CHANGE, TESTS, TOGETHER, ["tests/test_lexer.py"])
     told = against_coverage(ranked, {"tests/test_lexer.py", "tests/test_io.py"})

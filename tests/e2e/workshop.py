@@ -33,8 +33,9 @@ class Link:
 class Repository:
     """A git repository that is written commit by commit."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, language: str = "python") -> None:
         self.path = path
+        self.language = language
         self.commits: list[str] = []
         path.mkdir(parents=True)
         self.git("init", "-q", "-b", "main")
@@ -79,7 +80,7 @@ class Repository:
             old = listed.pop(0) if status in "RC" else None
             path = listed.pop(0)
             where = parent if status == "D" else commit
-            role = load("python").role(path, lambda where=where, path=path: self.git("show", f"{where}:{path}"))  # type: ignore[misc]
+            role = load(self.language).role(path, lambda where=where, path=path: self.git("show", f"{where}:{path}"))  # type: ignore[misc]
             changes.append(
                 FileChange.model_validate(
                     {"path": path, "old_path": old, "status": status, "role": role, "added": 1, "removed": 1}
@@ -96,7 +97,7 @@ class Repository:
             message=message,
             prompt=message.splitlines()[0],
             removed=(),
-            language="python",
+            language=self.language,
             files=tuple(changes),
         )
 

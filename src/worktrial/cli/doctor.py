@@ -29,7 +29,7 @@ class Finding:
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON on standard output.")
 def command(*, as_json: bool) -> int:
-    """Check git, uv, Python, the kinds of isolation and disk, and name the remedy for each that is missing."""
+    """Check git, uv, Python, Go, the kinds of isolation and disk, and name the remedy for each that is missing."""
     from worktrial.cli.output import print_json
 
     findings = list(check())
@@ -55,6 +55,7 @@ def check() -> Iterator[Finding]:
     yield _git()
     yield _uv()
     yield _pythons()
+    yield _go()
     yield from _isolation()
     yield from _disk()
 
@@ -88,6 +89,14 @@ def _pythons() -> Finding:
     except OSError as error:  # uv, which lists them, is not there
         return Finding("Python", ok=False, found=str(error), remedy="install worktrial again: uv comes with it")
     return Finding("Python", ok=bool(found), found=", ".join(found), remedy="install one: uv python install 3.12")
+
+
+def _go() -> Finding:
+    from worktrial.languages.golang.toolchains import OLDEST, installed
+
+    found = ", ".join(toolchain.name for toolchain in installed())
+    remedy = f"for repositories in Go, install Go {OLDEST[0]}.{OLDEST[1]} or newer"
+    return Finding("Go", ok=bool(found), found=found or "not found", remedy=remedy, needed=False)
 
 
 def _isolation() -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from worktrial.agents.real.install import find
 from worktrial.cli.configuration import NAME
 from worktrial.cli.output import print_json, talk
 from worktrial.errors import AgentError, RepositoryError, UsageError
-from worktrial.languages import load, names
+from worktrial.languages import detect, names
 from worktrial.store.files import write_text
 from worktrial.store.git import GitError, open_repository
 
@@ -95,7 +95,7 @@ def look(repository: Path) -> Found:
         paths = list(git.tree_files(git.text("rev-parse", "HEAD^{tree}")))
     except GitError as error:
         raise RepositoryError(f"{repository} has no commit", cause=error.cause) from error
-    language, tests = _language(paths)
+    language, tests = detect(paths)
     installed = tuple(kind for kind in agents.real_kinds() if _is_installed(kind))
     on_path = dict.fromkeys(kind for program, kind in _PROGRAMS.items() if shutil.which(program))
     return Found(
@@ -106,17 +106,6 @@ def look(repository: Path) -> Found:
         installed=installed,
         on_path=tuple(kind for kind in on_path if kind not in installed),
     )
-
-
-def _language(paths: list[str]) -> tuple[str | None, int]:
-    """Return the language with the most files of tests, and how many there are."""
-    best: tuple[str | None, int] = (None, 0)
-    for name in names():
-        language = load(name)
-        tests = sum(language.role(path, lambda: None) == "test" and language.holds_tests(path) for path in paths)
-        if tests > best[1]:
-            best = (name, tests)
-    return best
 
 
 def _is_installed(kind: str) -> bool:

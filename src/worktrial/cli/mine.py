@@ -32,6 +32,7 @@ DEFAULT_COMMITS = 5000
     help="Read at most this many commits of the mainline, the newest, merges included. 0: all.",
 )
 @click.option("--since", metavar="DATE", help="Leave out what was committed before this ISO date, e.g. 2024-01-31.")
+@click.option("--language", help="What the tasks are to be in: python or go. Unless told, what has the most tests.")
 @click.option(
     "--sessions",
     metavar="PATH|auto",
@@ -61,6 +62,7 @@ def command(
     *,
     max_commits: int,
     since: str | None,
+    language: str | None,
     sessions: tuple[str, ...],
     sessions_only: bool,
     consolidate: bool,
@@ -82,19 +84,20 @@ def command(
     from worktrial.cli.session_logs import asked_of, read_wanted, wanted_logs
     from worktrial.languages import load
     from worktrial.mine.candidates import mine
-    from worktrial.mine.save import check_folder, prefix_of, save
+    from worktrial.mine.save import check_folder, language_of, prefix_of, save
     from worktrial.store.git import open_repository
 
     start = _date(since)
     git = open_repository(repo)
     suite = check_folder(folder, repo, git)
+    plugin = load(language or language_of(suite, git))
     asked = asked_of(sessions, only=sessions_only, consolidate=consolidate)
     wanted = None if asked is None else read_wanted(wanted_logs(repo, sessions, yes=yes), asked, repo)
     with talk.status("reading commits") as status:
         mined = mine(
             git,
             prefix=prefix_of(suite, git),
-            language=load("python"),
+            language=plugin,
             max_commits=max_commits or None,
             since=start,
             wanted=wanted,

@@ -23,7 +23,7 @@ from worktrial.formats.base import now
 from worktrial.formats.suite import RefreshPlan, SessionsAsked, SuiteChange, SuiteInfo
 from worktrial.languages import load
 from worktrial.mine.candidates import mine
-from worktrial.mine.save import prefix_of, save
+from worktrial.mine.save import language_of, prefix_of, save
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.sandboxes.select import choose
 from worktrial.store.git import Git, open_repository
@@ -133,7 +133,7 @@ def _mine(suite: Suite, git: Git, plan: RefreshPlan, logs: Sequence[Log]) -> Non
         mined = mine(
             git,
             prefix=prefix_of(suite, git),
-            language=load("python"),
+            language=load(language_of(suite, git)),
             max_commits=_MAX_COMMITS,
             revision=plan.head,
             wanted=wanted,

@@ -33,7 +33,7 @@ def command(*, repository: Path, only_print: bool) -> int:
 
     own = os.environ.get("PATH", os.defpath)
     search_path = f"{root / '.venv/bin'}:{own}" if (root / ".venv/bin").is_dir() else own
-    argv, _ = server_command(load("python").checks(read, search_path))
+    argv, _ = server_command(load(_language(root)).checks(read, search_path))
     if only_print:
         click.echo(json.dumps({"mcpServers": {NAME: {"command": argv[0], "args": list(argv[1:])}}}, indent=1))
         return 0
@@ -41,3 +41,17 @@ def command(*, repository: Path, only_print: bool) -> int:
     os.environ["PATH"] = search_path
     os.execv(argv[0], argv)  # noqa: S606 - a program of ours
     raise AssertionError("exec does not return")
+
+
+def _language(root: Path) -> str:
+    """Return the language with most tests in the repository at `root`; the usual one where there is no telling."""
+    from worktrial.errors import WorktrialError
+    from worktrial.languages import DEFAULT, detect
+    from worktrial.store.git import open_repository
+
+    try:
+        git = open_repository(root)
+        found, _ = detect(git.tree_files(git.text("rev-parse", "HEAD^{tree}")))
+    except WorktrialError:
+        found = None
+    return found or DEFAULT

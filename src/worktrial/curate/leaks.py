@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from worktrial.formats.run import TrialLimits
 from worktrial.formats.task import Task
 from worktrial.languages.protocol import BuiltEnvironment, Language
 from worktrial.sandboxes.layers import repository_layer, tree_layer
+from worktrial.sandboxes.packages import installation
 from worktrial.sandboxes.protocol import Command, Mount, Sandbox, Workspace
 from worktrial.store.cache import building_slowly, cache_dir, digest
 from worktrial.store.files import write_bytes, write_json
 from worktrial.store.git import Git
 
-METHOD = "2"
+METHOD = "4"
 """Raised when the search itself changes: proofs by another one are made again."""
 _LOOK = Path(__file__).parent / "inside" / "look.py"
 _LIMITS = TrialLimits(memory_mib=4096)
@@ -79,9 +81,11 @@ async def prove_no_leaks(
         common = _common({*sought, *wanted.context()}, packages.pieces)
         # Most environments have not enough in all their files together: no need to ask which.
         far = _Answer(await search.ask("far", pieces=sorted(common)) if wanted.is_copy(common) else [])
+        marks = await asyncio.to_thread(_marks, git, language, secret, [*wanted.files])
+        compiled = _Answer(await search.ask("programs", marks=marks) if marks else [])
     finally:
         await workspace.close()
-    findings = [*near.structure, *_findings(near.hits, sought, bool)]
+    findings = [*near.structure, *compiled.programs, *_findings(near.hits, sought, bool)]
     findings += _findings([*near.beside, *far.hits], sought, wanted.is_copy)
     if len(findings) > _MOST_FINDINGS:
         findings[_MOST_FINDINGS:] = [Leak(path="…", what=f"{len(findings) - _MOST_FINDINGS} more")]
@@ -122,6 +126,16 @@ def refusal(proof: LeakProof) -> dict[str, Any]:
     return {"accepted": False, "reason": "leaks_solution", "detail": f"{first.path}: {first.what}{more}"}
 
 
+def _marks(git: Git, language: Language, secret: Secret, paths: Collection[str]) -> list[str]:
+    """Return what compiled code of the changed files would carry."""
+
+    def read(path: str) -> str | None:
+        blob = git.blob(secret.solution_tree, path)
+        return None if blob is None else blob.decode("utf-8", "replace")
+
+    return sorted(language.marks(read, paths))
+
+
 class _Search:
     """Runs `inside/look.py` in a workspace."""
 
@@ -134,14 +148,18 @@ class _Search:
         """Return the answer's records."""
         inside = _packages_beside(mount.path for mount in self._active.mounts if mount.path != self._environment)
         asked = {"mode": mode, "prefixes": inside, "bounds": _BOUNDS, "environment": [str(self._environment)]}
-        find = 'exec "$(command -v python3 || command -v python)" -I -S -B "$0"'
+        find = 'exec "$(command -v python3 || command -v python || echo "$1")" -I -S -B "$0"'
+        # An environment of another language has no Python of its own, and not every system has one.
+        ours = Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+        there = {mount.path for mount in self._active.mounts}
+        shown = [mount for mount in installation(Path(sys.base_prefix)) if mount.path not in there]
         finished = await self._workspace.run(
             Command(
-                ("/bin/sh", "-c", find, str(_LOOK)),
+                ("/bin/sh", "-c", find, str(_LOOK), str(ours)),
                 timeout_s=_TIMEOUT_S,
                 env={key: value for key, value in self._active.env.items() if key != "PYTHONPATH"},
                 stdin=json.dumps({**asked, **question}).encode(),
-                mounts=(*self._active.mounts, Mount(_LOOK.parent)),
+                mounts=(*self._active.mounts, *shown, Mount(_LOOK.parent)),
                 report=True,
             )
         )
@@ -182,6 +200,14 @@ class _Answer:
     def structure(self) -> list[Leak]:
         """What the repository has that a task's has not."""
         return [Leak(path=record["path"], what=record["finding"]) for record in self._records if "finding" in record]
+
+    @property
+    def programs(self) -> list[Leak]:
+        """What was compiled from the repository itself, whatever state it was in."""
+        carried = {record["path"]: record["mark"] for record in self._records if "mark" in record}
+        return [
+            Leak(path=path, what=f"compiled from the repository's {mark}") for path, mark in sorted(carried.items())
+        ]
 
     def add_bodies(self, wanted: Needles) -> None:
         """Add the functions of the changed files, which only the environment's own interpreter can compile."""

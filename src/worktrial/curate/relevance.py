@@ -24,6 +24,10 @@ _IMPORT = re.compile(
     re.MULTILINE,
 )
 
+_GO_IMPORT = re.compile(
+    r"""^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?["`]([\w./~-]+)["`][ \t]*(?://.*)?$""", re.MULTILINE
+)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -120,9 +124,17 @@ def _history(source: Collection[str], tests: Collection[str], together: Sequence
 
 
 def _imports(source: Collection[str], tests: Mapping[str, str]) -> dict[str, float]:
-    """Return how many of the changed modules each test file imports by name."""
+    """Return how many of the changed modules each test file imports by name; one of Go's is a folder, its own too."""
     modules = {_module(path) for path in source if path.endswith(".py")}
-    return {path: float(len(modules & _imported(text))) for path, text in tests.items()}
+    packages = {str(PurePosixPath(path).parent) for path in source if path.endswith(".go")}
+    found = {path: len(modules & _imported(text)) for path, text in tests.items() if modules}
+    for path, text in tests.items():
+        if packages and path.endswith(".go"):
+            reached = {"/" + name for name in _GO_IMPORT.findall(text)}
+            own = str(PurePosixPath(path).parent)
+            near = sum(own == one or any(name.endswith("/" + one) for name in reached) for one in packages)
+            found[path] = found.get(path, 0) + near
+    return {path: float(count) for path, count in found.items()}
 
 
 def _module(path: str) -> str:

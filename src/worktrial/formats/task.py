@@ -107,9 +107,10 @@ class Environment(Record):
     """Hash of all that follows."""
     language: str
     interpreter: str
-    """Version the environment was resolved for, e.g. `3.12`."""
+    """Version the environment was resolved for, e.g. `3.12`; for Go that of the toolchain, e.g. `1.26.8`."""
     requirements: tuple[str, ...]
-    """Pinned requirements, one per line as the installer takes them; the project itself is not among them."""
+    """Pinned requirements, one per line as the installer takes them; the project itself is not among them. For Go the
+    lines of the module files, after a line `-- NAME --` for each."""
     project_digest: str
     """Hash of the build settings of the project installed into it; empty when the project is not installable."""
     as_of: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from worktrial.errors import FormatError
 if TYPE_CHECKING:
     from worktrial.languages.protocol import Language
 
-_LANGUAGES = {"python": "worktrial.languages.python:PYTHON"}
+_LANGUAGES = {"python": "worktrial.languages.python:PYTHON", "go": "worktrial.languages.golang:GO"}
+DEFAULT = "python"
+"""The language of a repository that has tests of none."""
 
 
 def names() -> tuple[str, ...]:
@@ -26,3 +29,14 @@ def load(name: str) -> Language:
         raise FormatError(f"unknown language {name!r}", hint=f"this version knows: {', '.join(_LANGUAGES)}") from None
     language: Language = getattr(import_module(module), attribute)
     return language
+
+
+def detect(paths: Collection[str]) -> tuple[str | None, int]:
+    """Return the language with the most files of tests among `paths`, and how many those are; None: no known one."""
+    best: tuple[str | None, int] = (None, 0)
+    for name in names():
+        language = load(name)
+        tests = sum(language.holds_tests(path) and language.role(path, lambda: None) == "test" for path in paths)
+        if tests > best[1]:
+            best = (name, tests)
+    return best

@@ -120,6 +120,10 @@ class Language(Protocol):
     """One language: how its files are told apart, its environments built, and its tests run."""
 
     name: str
+    suffixes: tuple[str, ...]
+    """How the names of its files end."""
+    comment: bytes
+    """What begins a comment that ends with its line."""
 
     def role(self, path: str, content: Callable[[], str | None]) -> Role:
         """Tell what a file is to a task. `content` gives its text and is called only where the path does not tell."""
@@ -147,6 +151,13 @@ class Language(Protocol):
 
     def same_code(self, path: str, before: str, after: str) -> bool:
         """Whether two versions of a file differ in nothing but comments; False where that cannot be told."""
+        ...
+
+    def marks(self, read: ReadFile, paths: Collection[str]) -> Collection[str]:
+        """Return what is in the bytes of every file that a compiler makes of one of `paths`, comments aside.
+
+        Empty where compiled code can be told by its functions, as Python's can, or where nothing compiled is kept.
+        """
         ...
 
     def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:

@@ -141,7 +141,8 @@ class _Miner:
         """Yield the changes that touch source and tests, oldest first, told by paths and messages alone."""
         for change in self._compared(self._comparable(since)):
             roles = [self._role(item) for item in change.touched]
-            reason = by_paths(change.touched, roles) or by_message(request(change.landed), self._is_commit)
+            reason = by_paths(change.touched, roles, self._language.suffixes)
+            reason = reason or by_message(request(change.landed), self._is_commit)
             if reason:
                 self._reject(change, reason)
             else:
@@ -152,7 +153,8 @@ class _Miner:
         seen: dict[bytes, str] = {}
         for change, found in self._with_lines(changes):
             roles = [self._role(edit.touched) for edit in found]
-            reason = by_lines(found, roles, self._blobs.text) or (by_secrets(found) if self._redact else None)
+            reason = by_lines(found, roles, self._blobs.text, self._language)
+            reason = reason or (by_secrets(found) if self._redact else None)
             if reason:
                 self._reject(change, reason)
                 continue

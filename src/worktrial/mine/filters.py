@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from worktrial.formats.candidate import Role
+from worktrial.languages.protocol import Language
 from worktrial.mine.changes import Edit, Touched
 from worktrial.mine.rewritten import only_rewritten
 
@@ -68,14 +69,14 @@ _VENDORED = re.compile(
     r"(?:^|/)(?:_?vendor(?:ed)?|third[_-]?party|3rd[_-]?party|_?extern|externals|node_modules|site-packages)/",
     re.IGNORECASE,
 )
-_OURS = (".py", ".pyi")
 _CODE = re.compile(
-    r"\.(?:[cm]?[jt]sx?|go|rs|java|kts?|swift|c|cc|cpp|cxx|h|hpp|cs|rb|php|scala|exs?|erl|hs|ml|vue|svelte|zig|lua|dart|r"
-    r"|jl|clj|m|mm|pl|sh)$",
+    r"\.(?:py|[cm]?[jt]sx?|go|rs|java|kts?|swift|c|cc|cpp|cxx|h|hpp|cs|rb|php|scala|exs?|erl|hs|ml|vue|svelte|zig|lua"
+    r"|dart|r|jl|clj|m|mm|pl|sh)$",
     re.IGNORECASE,
 )
 _GENERATED = re.compile(
     r"_pb2(?:_grpc)?\.pyi?$|\.min\.(?:js|css)$|[._-]generated\.\w+$|(?:^|/)(?:parsetab|lextab)\.py$"
+    r"|\.pb(?:\.\w+)?\.go$|(?:^|/)zz_generated[^/]*\.go$"
 )
 _GENERATED_HEADER = re.compile(
     rb"(?:auto-?)?generated (?:by|from|with|file|code)|do not edit|@generated", re.IGNORECASE
@@ -109,12 +110,12 @@ class Reason(NamedTuple):
     detail: str = ""
 
 
-def by_paths(touched: Sequence[Touched], roles: Sequence[Role]) -> Reason | None:
-    """Judge a change by the paths it touched; `roles` stand in the same order."""
-    return next(_of_paths(touched, roles), None)
+def by_paths(touched: Sequence[Touched], roles: Sequence[Role], ours: tuple[str, ...]) -> Reason | None:
+    """Judge a change by the paths it touched; `roles` stand in the same order, `ours` ends the language's files."""
+    return next(_of_paths(touched, roles, ours), None)
 
 
-def _of_paths(touched: Sequence[Touched], roles: Sequence[Role]) -> Iterator[Reason]:
+def _of_paths(touched: Sequence[Touched], roles: Sequence[Role], ours: tuple[str, ...]) -> Iterator[Reason]:
     """Yield what speaks against the paths of a change; only the first is asked for, and only so much is looked at."""
     if not touched:
         yield Reason("empty_change")
@@ -122,7 +123,7 @@ def _of_paths(touched: Sequence[Touched], roles: Sequence[Role]) -> Iterator[Rea
         yield Reason("submodule_only")
     if any(not _utf8(item.path) for item in touched):
         yield Reason("undecodable_path")
-    if not any(item.path.endswith(_OURS) for item in touched) and any(_CODE.search(item.path) for item in touched):
+    if not any(item.path.endswith(ours) for item in touched) and any(_CODE.search(item.path) for item in touched):
         yield Reason("other_language")
     if "source" not in roles or "test" not in roles:
         yield Reason(_without_one([item.path for item in touched], set(roles)))
@@ -133,7 +134,7 @@ def _of_paths(touched: Sequence[Touched], roles: Sequence[Role]) -> Iterator[Rea
     if all(_GENERATED.search(path) for path in own):
         yield Reason("generated")
     tests = [item.path for item, role in zip(touched, roles, strict=True) if role == "test"]
-    if not any(path.endswith(_OURS) for path in own + tests):
+    if not any(path.endswith(ours) for path in own + tests):
         yield Reason("other_language")
     kept = sum(role == "source" and item.new is not None for item, role in zip(touched, roles, strict=True))
     if kept > MAX_SOURCE_FILES:
@@ -163,13 +164,15 @@ def by_message(message: str, is_landed: Callable[[str], bool]) -> Reason | None:
     return None
 
 
-def by_lines(edits: Sequence[Edit], roles: Sequence[Role], text: Callable[[str | None], str | None]) -> Reason | None:
+def by_lines(
+    edits: Sequence[Edit], roles: Sequence[Role], text: Callable[[str | None], str | None], language: Language
+) -> Reason | None:
     """Judge a change by its lines; `text` gives that of a blob."""
-    return next(_of_lines(edits, roles, text), None)
+    return next(_of_lines(edits, roles, text, language), None)
 
 
 def _of_lines(
-    edits: Sequence[Edit], roles: Sequence[Role], text: Callable[[str | None], str | None]
+    edits: Sequence[Edit], roles: Sequence[Role], text: Callable[[str | None], str | None], language: Language
 ) -> Iterator[Reason]:
     """Yield what speaks against the lines of a change; only the first is asked for."""
     source = [edit for edit, role in zip(edits, roles, strict=True) if role == "source" and not _by_program(edit)]
@@ -187,7 +190,7 @@ def _of_lines(
         return
     if all(edit.touched.status == "R" and not edit.removed and not edit.added for edit in source):
         yield Reason("pure_rename")
-    if how := only_rewritten(source, text):
+    if how := only_rewritten(source, text, language):
         yield Reason(how)
 
 

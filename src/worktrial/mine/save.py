@@ -8,8 +8,9 @@ from pathlib import Path
 from worktrial.errors import UsageError
 from worktrial.formats.base import now
 from worktrial.formats.suite import SessionsAsked, SuiteInfo
+from worktrial.languages import DEFAULT, detect
 from worktrial.mine.candidates import Mined
-from worktrial.store.git import Git
+from worktrial.store.git import Git, GitError
 from worktrial.store.suite import Suite
 
 _FILES = frozenset({
@@ -84,6 +85,21 @@ def prefix_of(suite: Suite, git: Git) -> str:
     """
     first = next(iter(suite.candidates), None)
     return first.id.rpartition("-")[0] if first else name_of(git)
+
+
+def language_of(suite: Suite, git: Git, revision: str = "HEAD") -> str:
+    """Return the name of the language a suite's candidates are in; of a new one's, that of most tests of the head.
+
+    Raises `FormatError` when the suite's candidates cannot be read.
+    """
+    first = next(iter(suite.candidates), None)
+    if first is not None:
+        return first.language
+    try:
+        found, _ = detect(git.tree_files(git.text("rev-parse", f"{revision}^{{tree}}")))
+    except GitError:  # no commit, or not all of it was cloned: mining says so itself
+        found = None
+    return found or DEFAULT
 
 
 def name_of(git: Git) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from worktrial.errors import WorktrialError
 from worktrial.formats.candidate import Candidate
-from worktrial.languages import load
+from worktrial.languages import DEFAULT, load
 from worktrial.languages.protocol import Language
 from worktrial.store.git import Git, open_repository
 from worktrial.store.suite import Suite
@@ -73,8 +73,8 @@ class Portrait:
 
 def portrait(suite: Suite) -> Portrait:
     """Return the figures of a suite. Raises `FormatError` for a torn suite."""
-    language = load("python")
     candidates = list(suite.candidates)
+    language = load(candidates[0].language if candidates else DEFAULT)
     facts = {one.id: _of_candidate(one) for one in candidates}
     tasks = set(suite.task_ids())
     rejections = list(suite.rejections)

@@ -14,13 +14,14 @@ import base64
 import glob
 import hashlib
 import json
+import mmap
 import os
 import re
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from pieces import Looker, body_pieces, name_of  # this file's neighbour: worktrial is not to be had here
+from pieces import PROGRAMS, Looker, body_pieces, name_of  # this file's neighbour: worktrial is not to be had here
 
 _EXPECTED = re.compile(
     r"HEAD|config|index|info/(?:attributes|exclude)|refs/heads/main|objects/pack/pack-[0-9a-f]+\.(?:pack|idx|rev)"
@@ -135,7 +136,7 @@ def repository(tree):
     yield "objects", "", objects
 
 
-# -- the three questions --
+# -- the questions --
 
 
 def near(question, say):
@@ -182,6 +183,19 @@ def far(question, say):
     search(question, wanted, walk(question["environment"]), say)
 
 
+def programs(question, say):
+    """Find compiled files that carry a mark of what they were compiled from."""
+    marks = [mark.encode() for mark in question["marks"]]
+    for path, status in walk(question["environment"]):
+        if status.st_size < len(PROGRAMS[0]):
+            continue
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data[:8].startswith(PROGRAMS):
+                for mark in marks:
+                    if data.find(mark) >= 0:
+                        say(mark=name_of(mark), path=name_of(path))
+
+
 def search(question, wanted, files, say):
     """Say in which of `files` any piece of `wanted` is, once for each."""
     found = set()
@@ -208,7 +222,7 @@ def main():
         def say(**record):
             report.write(json.dumps(record).encode("ascii") + b"\n")
 
-        {"near": near, "index": index, "far": far}[question["mode"]](question, say)
+        {"near": near, "index": index, "far": far, "programs": programs}[question["mode"]](question, say)
         say(done=True)
 
 

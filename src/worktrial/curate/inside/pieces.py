@@ -23,6 +23,8 @@ LEAST_LINE = 20
 """Shortest line that is a piece, bytes."""
 LEAST_BODY = 80
 """Shortest bytecode of a function that is a piece, bytes: shorter ones are written alike by chance."""
+PROGRAMS = (b"\x7fELF", b"!<arch>\n")
+"""How compiled files begin. Not read for lines: where a language has marks, those are looked for."""
 DEPTH = 4
 """Archives within archives."""
 _RUN = re.compile(rb"[^\x00-\x08\x0a-\x1f]{%d,}" % LEAST_LINE)
@@ -62,7 +64,7 @@ class Looker:
             return
         self.counts["files"] += 1
         self.counts["bytes"] += len(data)
-        if data[:4] == b"\x7fELF" or (path.endswith(b".pyc") and is_of_its_source(path, data)):
+        if data.startswith(PROGRAMS) or (path.endswith(b".pyc") and is_of_its_source(path, data)):
             self.take(blob_piece(data), "")
             return
         try:

@@ -26,6 +26,8 @@ class _Python:
     """The plugin: each method is explained in `Language`. What runs things is imported when it is first needed."""
 
     name = "python"
+    suffixes: tuple[str, ...] = (".py", ".pyi")
+    comment = b"#"
 
     def role(self, path: str, content: Callable[[], str | None]) -> Role:
         return paths.role(path, content)
@@ -47,6 +49,10 @@ class _Python:
 
     def same_code(self, path: str, before: str, after: str) -> bool:
         return syntax.same_code(path, before, after)
+
+    def marks(self, read: ReadFile, paths: Collection[str]) -> Collection[str]:
+        del read, paths
+        return ()
 
     def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:
         from worktrial.languages.python import twins

@@ -12,14 +12,9 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from worktrial.formats.candidate import Role
+from worktrial.languages.naming import ASIDE_FOLDERS, COMMON_SETTINGS, DOCS_FOLDERS, TEST_FOLDER, is_docs
 from worktrial.languages.python.syntax import parse
 
-_TEST_FOLDER = re.compile(
-    r"tests?|testsuites?|testcases?|unittests?|testdata|__tests__|__snapshots__"
-    r"|(?:\w+[_-])+tests|(?:unit|integration|functional|acceptance|regression|system|e2e)[_-]test"
-    r"|tests[_-][\w-]+|test[_-](?:data|files?|cases?|suites?|fixtures?|assets|resources|support|unit|integration)",
-    re.IGNORECASE,
-)
 _TEST_NAME = re.compile(r"test_.*\.py|.*_tests?\.py", re.IGNORECASE)
 _MAYBE_TEST_NAME = re.compile(r"tests?\.py|testing\.py", re.IGNORECASE)
 _HELPER_NAME = re.compile(r"(?:utils?|helpers?|cases?|runners?|client|base|tools?|support|mixins?|fixtures?|common)")
@@ -39,11 +34,10 @@ _STARTED = frozenset({"sitecustomize", "usercustomize"})
 """Modules, in whatever form, that Python imports by itself at its start."""
 _HIDDEN_CODE = _STARTED | {"__pycache__"}
 """Folders of code that is run in place of, or before, the code one sees."""
-_SETTINGS = _INFRASTRUCTURE - {"conftest.py", "sitecustomize.py", "usercustomize.py"} | {
+_SETTINGS = COMMON_SETTINGS | _INFRASTRUCTURE - {"conftest.py", "sitecustomize.py", "usercustomize.py"} | {
     "noxfile.py", "manifest.in", "pipfile", "environment.yml", "environment.yaml", "meson.build", "meson.options",
     "meson_options.txt", "cmakelists.txt", "cargo.toml", "mypy.ini", ".flake8", "ruff.toml", ".ruff.toml", ".pylintrc",
-    "pylintrc", "pyrightconfig.json", ".isort.cfg", ".editorconfig", ".gitignore", ".gitattributes", ".gitmodules",
-    ".git-blame-ignore-revs", "makefile", "justfile", ".python-version", "tox.toml", "uv.toml", "hatch.toml",
+    "pylintrc", "pyrightconfig.json", ".isort.cfg", ".python-version", "tox.toml", "uv.toml", "hatch.toml",
     "pixi.toml", "buildconfig.json",
 }  # fmt: skip
 _SETTINGS_NAME = re.compile(
@@ -52,28 +46,13 @@ _SETTINGS_NAME = re.compile(
 )
 _ROOT_SETTINGS = frozenset({"setup.py", "versioneer.py", "fabfile.py"})
 
-_DOCS_FOLDERS = frozenset({
-    "docs", "doc", "documentation", "changelog", "changelog.d", "changes", "changes.d", "news", "newsfragments",
-    "release-notes", "releasenotes", "release_notes", "changelogs",
-})  # fmt: skip
-_DOCS_SUFFIXES = frozenset({".md", ".rst", ".adoc", ".mdx", ".rdoc"})
-_DOCS_NAME = re.compile(
-    r"(?:changes|changelog|history|news|readme|authors|contributors|contributing|license|licence|copying|notice"
-    r"|security|code_of_conduct|todo|whatsnew|release[-_]?notes|upgrading|maintainers|thanks|credits)"
-    r"(?:[-_.](?:txt|html|md|rst|[\w.-]*))?"
-    r"|mkdocs\.ya?ml"
-)
 _COMPILED_SUFFIXES = frozenset({
     ".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".pyx", ".pxd", ".pxi", ".rs", ".f", ".f77", ".f90",
     ".f95", ".for", ".cu", ".cuh", ".s", ".asm", ".m", ".mm", ".go", ".zig", ".swg", ".pyf",
 })  # fmt: skip
 _TEMPLATE_SUFFIXES = frozenset({".in", ".tp", ".src", ".templ", ".tmpl"})
 _BUILD_FILES = frozenset({"meson.build", "cmakelists.txt", "cargo.toml", "cargo.lock", "meson.options"})
-_ASIDE_FOLDERS = frozenset({
-    "examples", "example", "samples", "sample", "demo", "demos", "benchmarks", "benchmark", "bench", "asv_bench",
-    "tutorials", "tutorial", "notebooks", "playground",
-})  # fmt: skip
-_NOT_PACKAGES = _ASIDE_FOLDERS | _DOCS_FOLDERS | {
+_NOT_PACKAGES = ASIDE_FOLDERS | DOCS_FOLDERS | {
     "scripts", "script", "tools", "tool", "ci", "requirements", "assets", "artwork", "images", "docker", "deploy",
     "charts", "helm", "contrib", "bin", "etc", "data", "licenses", "packaging", "debian", "rpm", "conda", "recipe",
     "frontend", "website", "www", "web", "ui", "node_modules", "dist", "build", "po",
@@ -101,9 +80,9 @@ def role(path: str, content: Callable[[], str | None]) -> Role:
     if _looks_like_test_by_name(path) if text is None else has_tests(text):
         return "test"
     first = path.split("/", 1)[0].lower() if "/" in path else ""
-    if first in _DOCS_FOLDERS:
+    if first in DOCS_FOLDERS:
         return "docs"
-    return "other" if first in _ASIDE_FOLDERS else "source"
+    return "other" if first in ASIDE_FOLDERS else "source"
 
 
 def has_tests(text: str) -> bool:
@@ -222,7 +201,7 @@ def _role_by_path(path: str) -> Role | None:
     """Return the role where the path alone tells it; None where the content must be asked."""
     folders = path.split("/")
     name = folders.pop().lower()
-    in_tests = any(_TEST_FOLDER.fullmatch(folder) for folder in folders)
+    in_tests = any(TEST_FOLDER.fullmatch(folder) for folder in folders)
     if _is_settings(name, folders, in_tests=in_tests):
         return "config"
     if in_tests or name == "conftest.py":
@@ -233,9 +212,9 @@ def _role_by_path(path: str) -> Role | None:
 
 def _other_role(name: str, first: str, folders: list[str]) -> Role:
     """Return the role of a file that is neither Python, nor settings, nor in a test folder."""
-    if first in _DOCS_FOLDERS or PurePosixPath(name).suffix in _DOCS_SUFFIXES or _DOCS_NAME.fullmatch(name):
+    if is_docs(name, first):
         return "docs"
-    if first in _ASIDE_FOLDERS or first.startswith("."):
+    if first in ASIDE_FOLDERS or first.startswith("."):
         return "other"
     if needs_build(name) or _is_package_data(name, folders):
         return "source"
@@ -246,9 +225,9 @@ def _python_role(name: str, first: str) -> Role | None:
     """Return the role of a Python file outside of test folders; None where its content must be asked."""
     if _TEST_NAME.fullmatch(name) or _MAYBE_TEST_NAME.fullmatch(name):
         return None
-    if first in _DOCS_FOLDERS:
+    if first in DOCS_FOLDERS:
         return "docs"
-    return "other" if first in _ASIDE_FOLDERS or first.startswith(".") else "source"
+    return "other" if first in ASIDE_FOLDERS or first.startswith(".") else "source"
 
 
 def _is_settings(name: str, folders: list[str], *, in_tests: bool) -> bool:

@@ -1,0 +1,95 @@
+"""Go: modules, `go test`, environments of the modules that go.sum pins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import date
+from pathlib import Path
+
+from worktrial.formats.candidate import Role
+from worktrial.formats.task import Environment
+from worktrial.languages.golang import paths, syntax
+from worktrial.languages.protocol import (
+    Activation,
+    BuiltEnvironment,
+    Checks,
+    Language,
+    ReadFile,
+    TestPlan,
+    TestReport,
+    TwinFile,
+)
+from worktrial.sandboxes.protocol import Sandbox, Workspace
+
+
+class _Go:
+    """The plugin: each method is explained in `Language`. What runs things is imported when it is first needed."""
+
+    name = "go"
+    suffixes: tuple[str, ...] = (".go",)
+    comment = b"//"
+
+    def role(self, path: str, content: Callable[[], str | None]) -> Role:
+        return paths.role(path, content)
+
+    def needs_build(self, path: str) -> bool:
+        return paths.needs_build(path)
+
+    def infrastructure(self, path: str) -> bool:
+        return paths.infrastructure(path)
+
+    def holds_tests(self, path: str) -> bool:
+        return paths.holds_tests(path)
+
+    def related_tests(self, source: Collection[str], tests: Collection[str]) -> tuple[str, ...]:
+        return paths.related_tests(source, tests)
+
+    def runnable_lines(self, path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
+        return syntax.runnable_lines(path, text, lines)
+
+    def same_code(self, path: str, before: str, after: str) -> bool:
+        return syntax.same_code(path, before, after)
+
+    def marks(self, read: ReadFile, paths: Collection[str]) -> Collection[str]:
+        from worktrial.languages.golang import declared
+
+        return declared.marks(read, paths)
+
+    def twin(self, text: str, tests: Collection[str], seed: int) -> TwinFile | None:
+        from worktrial.languages.golang import twins
+
+        return twins.twin_file(text, tests, seed)
+
+    async def resolve(
+        self, read: ReadFile, sandbox: Sandbox, tree: Path, *, as_of: date | None, wide: bool = False
+    ) -> Environment:
+        """Dates and optional dependencies mean nothing to Go: the module files pin all there is."""
+        del sandbox, as_of, wide
+        from worktrial.languages.golang import environment
+
+        return await environment.resolve(read, tree)
+
+    async def build(self, recipe: Environment, sandbox: Sandbox, tree: Path) -> BuiltEnvironment:
+        from worktrial.languages.golang import environment
+
+        return await environment.build(recipe, sandbox, tree)
+
+    def checks(self, read: ReadFile, search_path: str) -> Checks:
+        from worktrial.languages.golang import checks
+
+        return checks.checks(read, search_path)
+
+    def activation(self, environment: BuiltEnvironment, workspace: Workspace) -> Activation:
+        from worktrial.languages.golang import activation
+
+        return activation.activation(environment, workspace)
+
+    async def test(
+        self, workspace: Workspace, environment: BuiltEnvironment, plan: TestPlan, timeout_s: float
+    ) -> TestReport:
+        from worktrial.languages.golang import testing
+
+        return await testing.test(workspace, environment, plan, timeout_s)
+
+
+GO: Language = _Go()
