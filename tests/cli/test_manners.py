@@ -213,7 +213,7 @@ def test_doctor_finds_a_machine_that_has_all_in_order(shell: Shell) -> None:
     assert ended.json["ok"]
     names = [finding["name"] for finding in ended.json["findings"]]
     tiers = [f"sandbox {tier}" for tier in ("namespaces", "podman", "docker", "landlock")]
-    assert names[:7] == ["git", "uv", "Python", *tiers]
+    assert names[:8] == ["git", "uv", "Python", "Go", *tiers]
     assert all(finding["ok"] or not finding["needed"] for finding in ended.json["findings"])
     assert all(finding["found"] for finding in ended.json["findings"])
     assert (
