@@ -69,6 +69,8 @@ class Bench:
         self.tool = folder / "tool"
         self.tool.mkdir()
         (self.tool / "run.py").write_text(_RUNNER)
+        python = (Mount(path) for path in _python() if not path.is_relative_to("/usr"))
+        self.mounts = (Mount(self.tool), *python)
         self.took: dict[str, list[float]] = {}
 
     async def timed(self, kind: str, doing: Callable[[], Awaitable[object]]) -> None:
@@ -124,12 +126,11 @@ class Bench:
 
     async def cycle(self, sandbox: Namespaces, argv: tuple[str, ...], warm: bool = False) -> None:
         """Open a workspace, run a command in it, and close it."""
-        mounts = [Mount(self.tool), *(Mount(path) for path in _python() if not path.is_relative_to("/usr"))]
         workspace = await sandbox.open((self.layer,), _LIMITS)
         command = Command(
             argv,
             60,
-            mounts=tuple(mounts) if len(argv) > 1 else (),
+            mounts=self.mounts if len(argv) > 1 else (),
             preload=PRELOAD if warm else (),
             env=_ENVIRONMENT,
         )

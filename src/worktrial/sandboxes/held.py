@@ -76,12 +76,16 @@ class Held:
         except OSError as error:
             raise SandboxError("the workspace is closed", cause=str(error)) from error
 
-    async def close(self) -> None:
-        """Kill all that is left and let go of the group, which is removed a little later. Raises `SandboxError`."""
+    async def close(self, *, empty: bool = False) -> None:
+        """Kill all that is left and let go of the group, which is removed a little later. Raises `SandboxError`.
+
+        `empty` says that nothing is known to be left: what is, all the same, is killed when the group is removed.
+        """
         self._closed = True
         await self.watch.close()
         if self.group is not None:
-            await self.group.kill()
+            if not empty:
+                await self.group.kill()
             self.group.remove_later()
 
 

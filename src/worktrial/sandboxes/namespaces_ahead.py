@@ -171,6 +171,8 @@ class Ahead:
                 self._order_ahead(wanted)
                 self._set_timer(_QUIET_S)
         elif self._ready:
+            for ordered in self._ready:
+                ordered.handle.hear()
             self._set_timer(_IDLE_S)
 
 

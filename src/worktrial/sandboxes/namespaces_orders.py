@@ -33,9 +33,12 @@ def job_of(command: Command, limits: TrialLimits, action: Mapping[str, Any] | No
         "action": "exec",
         "argv": list(command.argv),
         "env": env,
-        "view": {"mounts": mounts, "read_only": list(command.read_only)},
-        # One more than there may be, so that too many can be seen.
-        "limits": {"processes": limits.processes + 1, "open_files": limits.open_files, "cpu_s": limits.cpu_s},
+        "view": {
+            "mounts": mounts,
+            "read_only": list(command.read_only),
+            # One more than there may be, so that too many can be seen.
+            "limits": {"processes": limits.processes + 1, "open_files": limits.open_files, "cpu_s": limits.cpu_s},
+        },
         "groups": 0,
         **(action or {}),
     }
@@ -74,7 +77,7 @@ def zygote_job(command: Command) -> dict[str, Any]:
     No worker may have more of anything than its zygote, so that has plenty.
     """
     job = job_of(command, TrialLimits())
-    job["limits"] = {"processes": 1 << 16, "open_files": 1 << 20, "cpu_s": 10_000_000}
+    job["view"]["limits"] = {"processes": 1 << 16, "open_files": 1 << 20, "cpu_s": 10_000_000}
     folder = Path(messages.__file__).parent
     shown = {"source": str(folder), "path": f"{SOURCE}/worktrial/sandboxes/inside", "writable": False}
     job["view"]["mounts"].append(shown)

@@ -128,9 +128,19 @@ class Answers:
 
     def __init__(self, source: socket.socket) -> None:
         self._source = source
+        self._heard: tuple[dict[str, Any], list[int]] | None = None
+
+    def hear(self) -> None:
+        """Take in an answer that has come already, so that less is to be done when somebody asks for it."""
+        if self._heard is None:
+            with contextlib.suppress(BlockingIOError, ConnectionResetError):
+                self._heard = messages.receive(self._source, socket.MSG_DONTWAIT)
 
     async def next(self) -> tuple[dict[str, Any], list[int]] | None:
         """Return the next answer, None when there will be no more."""
+        if self._heard is not None:
+            heard, self._heard = self._heard, None
+            return heard
         while True:
             try:
                 return messages.receive(self._source, socket.MSG_DONTWAIT)
@@ -150,6 +160,9 @@ class Answers:
     def close(self) -> None:
         """Let go of it."""
         self._source.close()
+        if self._heard is not None:
+            messages.close_all(self._heard[1])
+            self._heard = None
 
 
 class Waiting:

@@ -359,6 +359,7 @@ class Mounted:
         if self._waiting is not None:
             self._waiting.close()
             self._waiting = None
+        empty = not self._running
         for cell in self._running:
             cell.kill()
         for live in self._live:
@@ -367,7 +368,7 @@ class Mounted:
             await cell.gone()
             self._ended(cell)
         try:
-            await self._held.close()
+            await self._held.close(empty=empty)
         finally:
             # Not at once: the spawner would take the processor from whoever waits for this, to unmount.
             asyncio.get_running_loop().call_soon(self._opened.handle.close)

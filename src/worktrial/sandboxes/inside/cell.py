@@ -59,7 +59,7 @@ def be_cell(orders: socket.socket, owner: int, *, network: bool, masked: bool, a
         order, handles = _next(orders)
         failed = _settle(order, handles, lambda view, handles: _close_view(view, handles, owner, masked))
         if order["ahead"]:
-            _rehearse(orders)
+            _rehearse(orders, confined=order["view"] is not None and failed is None)
         job, handles = _next(orders)
         try:
             if failed is not None:
@@ -123,17 +123,22 @@ def _close_view(view: dict[str, Any], handles: list[int], owner: int, masked: bo
     """Show what else a job is to see, and drop all that this took; return the handles that are left."""
     handles = furnish(view, handles)
     root.seal()
+    os.chdir(root.WORKSPACE)
     confine(owner)
+    set_limits(view["limits"], keepers=1)
     if masked:
         seccomp.install()
     return handles
 
 
-def _rehearse(orders: socket.socket) -> None:
-    """Do once what is going to be done when somebody waits for it: see `messages.rehearse`."""
+def _rehearse(orders: socket.socket, *, confined: bool) -> None:
+    """Do once what is going to be done when somebody waits for it: see `messages.rehearse`.
+
+    Where it may be done by now, that includes a program: the first in new namespaces and groups takes longer.
+    """
     messages.rehearse(orders)
     with contextlib.suppress(OSError):
-        _spawn(["/"], {}, [])
+        os.waitpid(_spawn(["true"] if confined else ["/"], {"PATH": os.defpath}, []), 0)
     kill_all()  # there is nothing to kill
 
 
@@ -240,9 +245,7 @@ def join_groups(pid: int, handles: Sequence[int]) -> None:
 
 def _obey(job: dict[str, Any], handles: list[int], status: socket.socket, woken: int) -> None:
     """Do what a job says on the streams that `handles` are, and say how it ended. Never returns."""
-    set_limits(job["limits"], keepers=1)
     try:
-        os.chdir(root.WORKSPACE)
         if job["action"] == "exec":
             _execute(job, handles, status, woken)
         elif job["action"] == "read":

@@ -154,7 +154,7 @@ def _wait_for_job(told: socket.socket) -> dict[str, Any] | None:
         return None
     order, handles = received
     cell.place_handles(handles, told).close()
-    cell.set_limits(order["limits"])
+    cell.set_limits(order["view"]["limits"])
     kernel.set_dumpable(True)  # as any program that was just started
     return order
 
