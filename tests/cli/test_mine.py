@@ -103,7 +103,7 @@ def test_a_suite_of_another_repository_is_left_alone(repo: Repository, suite: Su
     before = listing(suite.path)
     other = repository(tmp_path / "other")
     other.change("Add one", "uno")
-    done = run(other.path, "--suite", suite.path, expect=2)
+    done = run(other.path, "--suite", suite.path, expect=4)
     assert f"error: the suite at {suite.path} is of another repository" in done.stderr
     assert listing(suite.path) == before
 
@@ -111,7 +111,7 @@ def test_a_suite_of_another_repository_is_left_alone(repo: Repository, suite: Su
 def test_a_folder_with_something_else_in_it_is_left_alone(repo: Repository, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/thesis.tex").write_text("x")
-    done = run(repo.path, "--suite", tmp_path / "full", expect=2)
+    done = run(repo.path, "--suite", tmp_path / "full", expect=4)
     assert "error:" in done.stderr
     assert "cause: it holds thesis.tex" in done.stderr
     assert list(listing(tmp_path / "full")) == [str(tmp_path / "full/thesis.tex")]
@@ -161,7 +161,7 @@ def test_an_empty_repository_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("date", ["yesterday", "2024-13-01", ""])
 def test_a_date_that_is_none_is_an_error(repo: Repository, suite: Suite, date: str) -> None:
-    done = run(repo.path, "--suite", suite.path, "--since", date, expect=2)
+    done = run(repo.path, "--suite", suite.path, "--since", date, expect=4)
     assert "error: --since" in done.stderr
     assert "2024-01-31" in done.stderr
 

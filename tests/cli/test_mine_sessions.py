@@ -130,9 +130,9 @@ def test_auto_reads_the_repositorys_own_logs_once_it_is_told_to(repo: Repository
 
 def test_a_path_without_a_log_and_flags_without_sessions_are_errors(repo: Repository, shell: Shell) -> None:
     nothing = shell("mine", repo.path, "--suite", "suite", "--sessions", "nowhere")
-    assert (nothing.code, "there is no log at nowhere" in nothing.err) == (2, True)
+    assert (nothing.code, "there is no log at nowhere" in nothing.err) == (4, True)
     (shell.folder / "notes.md").write_text("# notes\n")
     foreign = shell("mine", repo.path, "--suite", "suite", "--sessions", "notes.md")
-    assert (foreign.code, "there is no session log at notes.md" in foreign.err) == (2, True)
+    assert (foreign.code, "there is no session log at notes.md" in foreign.err) == (4, True)
     flag = shell("mine", repo.path, "--suite", "suite", "--consolidate")
-    assert (flag.code, "--consolidate needs sessions" in flag.err) == (2, True)
+    assert (flag.code, "--consolidate needs sessions" in flag.err) == (4, True)
