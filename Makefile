@@ -9,9 +9,8 @@ BIN := $(VENV)/bin
 demo: $(VENV)/core system
 	$(BIN)/worktrial demo --out demo
 
-# Three workers, on two processors too: they wait for each other's daemons, browsers and sandboxes half of the time.
 test: $(VENV)/dev system
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 # The attacks on sandboxes and grader alone, on every tier that is present.
 attacks: $(VENV)/dev system
