@@ -6,15 +6,13 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tomli_w
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from tests.e2e.workshop import Shell
 from tests.e2e.workshop import finish as ended
-from tests.report.conftest import chromium  # noqa: F401
 from tests.run.test_interrupt import SOLVE, graded, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -27,18 +25,6 @@ def command(suite: Path, shell: Shell) -> list[str]:
     agents = {"sleepy": {"kind": "command", "command": ["sh", "-c", SOLVE.format(seconds=2)]}}
     (shell.folder / "worktrial.toml").write_text(tomli_w.dumps({"agents": agents}))
     return ["run", str(suite), "--agent", "sleepy", "--trials", "6", "--jobs", "1", "--out", "run"]
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:  # noqa: F811
-    """A page of a browser, which must complain of nothing."""
-    complaints: list[str] = []
-    context = chromium.new_context()
-    context.on("console", lambda message: complaints.append(message.text))
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    yield context.new_page()
-    context.close()
-    assert complaints == []
 
 
 def test_the_viewer_tells_what_becomes_of_a_run(command: list[str], shell: Shell, page: Page) -> None:

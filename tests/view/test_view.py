@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from tests.report.conftest import chromium  # noqa: F401
 from tests.report.fakerun import (
     CONTROLS,
     HOSTILE,
@@ -123,19 +122,6 @@ def say(recorder: Recorder, text: str, command: str, cost_usd: float = 0.5) -> N
     )  # fmt: skip
 
 
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:  # noqa: F811
-    """A page of a browser, which must complain of nothing."""
-    complaints: list[str] = []
-    context = chromium.new_context()
-    context.on("console", lambda message: complaints.append(message.text))
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.set_default_timeout(30_000)
-    yield context.new_page()
-    context.close()
-    assert complaints == []
-
-
 def status(page: Page, text: str) -> None:
     expect(page.locator(".live [role=status]")).to_have_text(text, timeout=30_000)
 
@@ -221,7 +207,7 @@ def test_a_page_that_was_updated_is_the_page_that_a_reload_gives(
 def test_pages_of_a_run_in_progress_fit_and_axe_finds_no_serious_fault(
     run: RunDir,
     viewer: tuple[str, subprocess.Popen[str]],
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     scheme: str,
     width: int,
 ) -> None:
@@ -314,7 +300,7 @@ def test_a_run_that_was_killed_is_not_said_to_go_on(
 def test_a_file_that_is_torn_for_a_while_is_said_and_the_page_goes_on(
     run: RunDir,
     viewer: tuple[str, subprocess.Popen[str]],
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
 ) -> None:
     page = chromium.new_page()  # which may complain of an answer that says what is wrong
     page.goto(viewer[0])
