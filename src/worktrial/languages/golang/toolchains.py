@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worktrial.errors import EnvironmentBuildError
-from worktrial.languages.protocol import BuiltEnvironment
 
 OLDEST = (1, 24, 0)
 """The first that takes a program for its build cache (GOCACHEPROG). Newer ones compile older code as it was meant."""
@@ -113,15 +112,6 @@ def for_version(name: str) -> Toolchain | None:
 def installed_root(environment: Path) -> Path:
     """Return the GOROOT that an environment was built with."""
     return Path((environment / "goroot").read_text("utf-8"))
-
-
-def of_environment(environment: BuiltEnvironment) -> Toolchain:
-    """Return the toolchain an environment was built with. Raises `EnvironmentBuildError` when it is gone."""
-    root = installed_root(environment.folder)
-    version = version_of(root)
-    if version is None:
-        raise EnvironmentBuildError("the environment's Go is gone", cause=str(root))
-    return Toolchain(version, root)
 
 
 def network_environment() -> dict[str, str]:
