@@ -37,6 +37,7 @@ class Holding:
         """Make a group for the processes of a workspace; None where there are none. Raises `SandboxError`."""
         if self._cgroups is None:
             return None
+        # One more: the first process of a cell is in it too.
         return self._cgroups.create(Limits(limits.memory_mib, limits.disk_mib, limits.processes + 1))
 
     def hold(self, group: Group | None, limits: TrialLimits, pids: Callable[[], list[int]]) -> Held:

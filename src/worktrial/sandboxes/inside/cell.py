@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import resource
 import select
@@ -170,6 +169,11 @@ def _tell(status: socket.socket, said: dict[str, Any]) -> None:
         os._exit(0)
 
 
+def _tell_failed(status: socket.socket, error: OSError) -> None:
+    """Say that a job could not be begun, or not be done by us, and end. Never returns."""
+    _tell(status, {"status": 1 << 8, "failed": error.errno, "cause": error.strerror})
+
+
 def watch_children() -> int:
     """Return a file descriptor that has something to read whenever a child may have ended."""
     readable, writable = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -245,30 +249,20 @@ def join_groups(pid: int, handles: Sequence[int]) -> None:
 
 def _obey(job: dict[str, Any], handles: list[int], status: socket.socket, woken: int) -> None:
     """Do what a job says on the streams that `handles` are, and say how it ended. Never returns."""
+    if job["action"] == "exec":
+        _execute(job, handles, status, woken)
     try:
-        if job["action"] == "exec":
-            _execute(job, handles, status, woken)
-        elif job["action"] == "read":
+        if job["action"] == "read":
             _read(job, handles[1])
         else:
             _write(job, handles[0])
     except OSError as error:
-        _tell(status, {"status": 1 << 8, "failed": error.errno, "cause": error.strerror})
+        _tell_failed(status, error)
     _tell(status, {"status": 0})
 
 
-def place_handles(handles: list[int], told: socket.socket) -> socket.socket:
-    """Put the command's streams where they belong: 0, 1, 2, and the report at 3. All else but `told` is closed."""
-    kept = len(handles)
-    high = [fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, 64) for handle in (*handles, told.detach())]
-    for number, handle in enumerate(high):
-        os.dup2(handle, number, inheritable=number < kept)
-    kernel.close_others(range(3, kept + 1))
-    return messages.connection(kept)
-
-
 def _execute(job: dict[str, Any], handles: list[int], status: socket.socket, woken: int) -> None:
-    """Start a program on its streams and see it through. Never returns, but raises `OSError` if it cannot be tried."""
+    """Start a program on its streams and see it through. Never returns."""
     try:
         try:
             child = _spawn(job["argv"], job["env"], handles)
@@ -278,7 +272,7 @@ def _execute(job: dict[str, Any], handles: list[int], status: socket.socket, wok
             child = _spawn(["/bin/sh", *job["argv"]], job["env"], handles)
     except OSError as error:
         if error.errno not in _NOT_STARTED:
-            raise
+            _tell_failed(status, error)
         _write_all(handles[2], f"{job['argv'][0]}: {error.strerror}\n".encode("utf-8", "surrogateescape"))
         _tell(status, {"status": (127 if error.errno in (errno.ENOENT, errno.ENOTDIR) else 126) << 8})
     messages.close_all(handles)
@@ -316,12 +310,9 @@ def execute_trusted(
     if os.getuid() != owner:
         kernel.become(owner, capabilities)
         kernel.die_with_parent()  # which another user would not
-    try:
-        with contextlib.suppress(OSError):
-            os.chdir(order["cwd"])
-        _execute(order, handles, status, watch_children())
-    except OSError as error:
-        _tell(status, {"status": 1 << 8, "failed": error.errno, "cause": error.strerror})
+    with contextlib.suppress(OSError):
+        os.chdir(order["cwd"])
+    _execute(order, handles, status, watch_children())
 
 
 def _read(order: dict[str, Any], into: int) -> None:

@@ -75,9 +75,7 @@ class Spawner:
         self._workspaces = workspaces
         self._owner = owner
         self._pool = pool
-        self._parts = parts.namespace
-        self._covered = parts.covered
-        self._nothing = parts.nothing
+        self._parts = parts
         self._files = files
         self._cells: list[_Cell] = []
 
@@ -197,7 +195,7 @@ class Spawner:
 
     def _make_cell(self, *, network: bool = False, masked: bool = True, ahead: bool = False) -> _Cell:
         orders, theirs = messages.pair()
-        kernel.setns(self._parts, kernel.NEWNS)
+        kernel.setns(self._parts.namespace, kernel.NEWNS)
         try:
             pid = kernel.clone(cell.NAMESPACES & ~kernel.NEWNET if network else cell.NAMESPACES)
             if pid == 0:
@@ -248,14 +246,14 @@ class Spawner:
         """Return what a command is to see besides its workspace, attached nowhere."""
         trees: list[int] = []
         try:
-            covered = [*self._covered, *(mount["path"] for mount in mounts if not mount["source"])]
+            covered = [*self._parts.covered, *(mount["path"] for mount in mounts if not mount["source"])]
             for mount in mounts:
-                trees.append(kernel.open_tree(mount["source"] or self._nothing, recursive=True))
+                trees.append(kernel.open_tree(mount["source"] or self._parts.nothing, recursive=True))
                 if mount["path"].startswith("/etc/"):
                     self._make_point(mount["path"], os.path.isdir(mount["source"]))
                 for cover in covered:
                     if mount["path"].startswith(f"{cover}/"):
-                        point = self._nothing + mount["path"][len(cover) :]
+                        point = self._parts.nothing + mount["path"][len(cover) :]
                         root.mount_point(point, os.path.isdir(mount["source"]))
         except OSError:
             messages.close_all(trees)
@@ -264,7 +262,7 @@ class Spawner:
 
     def _make_point(self, path: str, folder: bool) -> None:
         """Make something to mount on in `/etc`, which all cells share: they cannot make it themselves."""
-        kernel.setns(self._parts, kernel.NEWNS)
+        kernel.setns(self._parts.namespace, kernel.NEWNS)
         try:
             root.mount_point(path, folder)
         finally:

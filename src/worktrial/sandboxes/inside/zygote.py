@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import builtins
 import contextlib
+import fcntl
 import gc
 import importlib
 import importlib.machinery
@@ -153,10 +154,20 @@ def _wait_for_job(told: socket.socket) -> dict[str, Any] | None:
     if received is None:
         return None
     order, handles = received
-    cell.place_handles(handles, told).close()
+    _place_handles(handles, told).close()
     cell.set_limits(order["view"]["limits"])
     kernel.set_dumpable(True)  # as any program that was just started
     return order
+
+
+def _place_handles(handles: list[int], told: socket.socket) -> socket.socket:
+    """Put the command's streams where they belong: 0, 1, 2, and the report at 3. All else but `told` is closed."""
+    kept = len(handles)
+    high = [fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, 64) for handle in (*handles, told.detach())]
+    for number, handle in enumerate(high):
+        os.dup2(handle, number, inheritable=number < kept)
+    kernel.close_others(range(3, kept + 1))
+    return messages.connection(kept)
 
 
 def run(job: dict[str, Any]) -> None:
