@@ -88,6 +88,23 @@ def most(first: dict[str, int], later: dict[str, int]) -> dict[str, int]:
     return {name: max(first[name], later[name]) for name in first}
 
 
+async def at_rest(sandbox: Namespaces, place: Place) -> dict[str, int]:
+    """Count when all that is held ready has come, and nothing has come or gone for a second."""
+
+    def unheard() -> bool:
+        for ordered in sandbox._ahead._ready:
+            ordered.handle.hear()
+        return any(ordered.handle._heard is None for ordered in sandbox._ahead._ready)
+
+    assert await gone(unheard, 30)
+    seen = [counts(sandbox, place)]
+    while len(seen) < 10 or any(each != seen[-1] for each in seen[-10:]):
+        assert len(seen) < 300, "it does not come to rest"
+        await asyncio.sleep(0.1)
+        seen.append(counts(sandbox, place))
+    return seen[-1]
+
+
 async def settled(sandbox: Namespaces, place: Place, at_most: dict[str, int]) -> dict[str, Any]:
     """Return what there is more of than `at_most`, when that has had time to go."""
 
@@ -128,8 +145,7 @@ async def warmed_up(sandbox: Namespaces, place: Place) -> dict[str, int]:
     keep = await sandbox.open((), LIMITS)
     for _ in range(WARM_UP):
         await in_parallel(20, 4, once)
-        await asyncio.sleep(0.5)
-        seen = most(seen, counts(sandbox, place))
+        seen = most(seen, await at_rest(sandbox, place))
     await keep.close()
     assert seen["processes"], "what keeps the sandboxes is not seen here, and so neither is what they leave"
     return seen
