@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from worktrial.errors import SandboxError
 from worktrial.formats.evidence import Ended
 from worktrial.sandboxes.protocol import Finished
-from worktrial.sandboxes.streams import Capture, Streams, read_all, read_some, write_all
+from worktrial.sandboxes.streams import WHOLE_REPORT, Capture, Incoming, Streams, read_some, write_all
 from worktrial.sandboxes.usage import used_by
 
 REPORT_FD = "WORKTRIAL_REPORT_FD"
@@ -131,26 +131,37 @@ async def watch(
     """See a child that was started on `streams` to its end, which it may meet by going beyond its bounds."""
     watched = _Watched(child, bounds, ask, gauge)
     started = time.monotonic()
-    reported = bytearray()
-    tasks = [asyncio.create_task(watched.read_output(streams.stdout))]
-    if stdin:
-        tasks.append(asyncio.create_task(_feed(streams, stdin)))
-    else:
-        streams.close_one("stdin")
+    report = _Report()
+    incoming = [Incoming(streams.stdout, watched.take)]
     if streams.report >= 0:
-        tasks.append(asyncio.create_task(_read_report(streams.report, reported)))
+        incoming.append(Incoming(streams.report, report.take, WHOLE_REPORT))
+    feeding = [asyncio.create_task(_feed(streams, stdin))] if stdin else []
+    if not stdin:
+        streams.close_one("stdin")
     try:
         await watched.wait()
         wall_s = time.monotonic() - started
         child.kill()  # what it left behind would hold the streams open
-        if not all(task.done() for task in tasks):
-            await asyncio.wait(tasks, timeout=_DRAIN_S)
+        await _drained(incoming)
     finally:
         child.kill()
-        await _cancelled(tasks)
+        for stream in incoming:
+            stream.close()
+        await _cancelled(feeding)
         streams.close()
         await child.gone()
-    return watched.finished(bytes(reported), wall_s)
+    return watched.finished(report.value(), wall_s)
+
+
+async def _drained(incoming: Iterable[Incoming]) -> None:
+    """Take in what is left of streams; what comes of them later than `_DRAIN_S` is left."""
+    for stream in incoming:
+        stream.read()
+    if any(stream.open for stream in incoming):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                for stream in incoming:
+                    await stream.ended()
 
 
 async def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> None:
@@ -173,9 +184,18 @@ async def _feed(streams: Streams, data: bytes) -> None:
     streams.close_one("stdin")
 
 
-async def _read_report(handle: int, into: bytearray) -> None:
-    async for data in read_all(handle):
-        into += data[: max(0, _KEPT_REPORT - len(into))]
+class _Report:
+    """The beginning of what a process reports."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+
+    def take(self, data: bytes) -> bool:
+        self._kept += data[: max(0, _KEPT_REPORT - len(self._kept))]
+        return True
+
+    def value(self) -> bytes:
+        return bytes(self._kept)
 
 
 class _Watched:
@@ -190,13 +210,14 @@ class _Watched:
         self.passed_on = 0
         """Bytes of output that somebody else has read."""
         self.ended: Ended = "completed"
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + bounds.timeout_s
+        self._failure: Exception | None = None
 
-    async def read_output(self, handle: int) -> None:
-        """Read what the process prints until its last holder closes the stream, or there is too much."""
-        while data := await read_some(handle):
-            self.output.feed(data)
-            if not self.check_output():
-                return
+    def take(self, data: bytes) -> bool:
+        """Take in what the process printed; tell whether that was not too much."""
+        self.output.feed(data)
+        return self.check_output()
 
     def check_output(self) -> bool:
         """End the child when it printed too much; tell whether it did not."""
@@ -207,19 +228,29 @@ class _Watched:
 
     async def wait(self) -> None:
         """Wait for the process, ending it when it goes beyond its bounds."""
-        deadline = time.monotonic() + self.bounds.timeout_s
-        ended = asyncio.ensure_future(self.child.wait())
+        self._look_later()
         try:
-            while not ended.done():
-                pause_s = _POLL_ASLEEP_S if self.gauge.asleep() else _POLL_S
-                await asyncio.wait([ended], timeout=min(pause_s, max(0.0, deadline - time.monotonic())))
-                if not ended.done() and time.monotonic() >= deadline:
-                    self.stop("timeout")
-                elif not ended.done() and not self.gauge.asleep():
-                    self._check_usage()
-            await ended
+            await self.child.wait()
         finally:
-            await _cancelled([ended])  # it lets go of what is closed next
+            self._timer.cancel()
+        if self._failure is not None:
+            raise self._failure
+
+    def _look_later(self) -> None:
+        pause_s = _POLL_ASLEEP_S if self.gauge.asleep() else _POLL_S
+        left_s = self._deadline - self._loop.time()
+        self._timer = self._loop.call_later(min(pause_s, left_s) if left_s > 0 else _POLL_S, self._look)
+
+    def _look(self) -> None:
+        try:
+            if self._loop.time() >= self._deadline:
+                self.stop("timeout")
+            elif not self.gauge.asleep():
+                self._check_usage()
+        except Exception as error:  # noqa: BLE001 - whatever it is, `wait` raises it
+            self._failure = error
+            self.child.kill()
+        self._look_later()
 
     def _check_usage(self) -> None:
         why = self.gauge.beyond(self.child, self.bounds) or (self.ask() if self.ask is not None else None)
@@ -320,19 +351,21 @@ class Live:
             await _cancelled([task])
 
     async def _watch(self) -> Finished:
-        reported = bytearray()
-        tasks = [asyncio.create_task(self._watched.read_output(self._streams.stderr))]
+        report = _Report()
+        incoming = [Incoming(self._streams.stderr, self._watched.take)]
         if self._streams.report >= 0:
-            tasks.append(asyncio.create_task(_read_report(self._streams.report, reported)))
+            incoming.append(Incoming(self._streams.report, report.take, WHOLE_REPORT))
         try:
             await self._watched.wait()
             wall_s = time.monotonic() - self._started
             self._child.kill()
-            await asyncio.wait(tasks, timeout=_DRAIN_S)
+            await _drained(incoming)
         finally:
             self._child.kill()
-            await _cancelled([*tasks, self._feeding])
+            for stream in incoming:
+                stream.close()
+            await _cancelled([self._feeding])
             for name in ("stdin", "stderr", "report"):
                 self._streams.close_one(name)
             await self._child.gone()
-        return self._watched.finished(bytes(reported), wall_s)
+        return self._watched.finished(report.value(), wall_s)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 _CHUNK = 65536
-_WHOLE_REPORT = 262144
+WHOLE_REPORT = 262144
 
 
 class Capture:
@@ -112,6 +112,48 @@ def _one_way() -> tuple[int, int]:
     return ours.detach(), theirs.detach()
 
 
+class Incoming:
+    """A stream that is taken in by the event loop itself: for most commands a task would take longer than they do."""
+
+    def __init__(self, handle: int, take: Callable[[bytes], bool], most: int = _CHUNK) -> None:
+        """`take` is given what comes, `most` bytes at a time, and says whether to go on. Call it in the event loop."""
+        self._handle = handle
+        self._take = take
+        self._most = most
+        self._loop = asyncio.get_running_loop()
+        self._end: asyncio.Future[None] | None = None
+        self.open = True
+        """Whether there may be more."""
+        self._loop.add_reader(handle, self.read)
+
+    def read(self) -> None:
+        """Take in what there is now, or some of it; the end too."""
+        if not self.open:
+            return
+        try:
+            data = os.read(self._handle, self._most)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            data = b""
+        if not data or not self._take(data):
+            self.close()
+
+    async def ended(self) -> None:
+        """Wait until the last holder of the other end has closed it."""
+        if self.open:
+            self._end = self._loop.create_future()
+            await self._end
+
+    def close(self) -> None:
+        """Take in no more. The handle stays open."""
+        if self.open:
+            self.open = False
+            self._loop.remove_reader(self._handle)
+            if self._end is not None and not self._end.done():
+                self._end.set_result(None)
+
+
 async def read_some(handle: int, most: int = _CHUNK) -> bytes:
     """Return the next bytes of a stream, empty at its end."""
     while True:
@@ -125,7 +167,7 @@ async def read_some(handle: int, most: int = _CHUNK) -> bytes:
 
 async def read_all(handle: int) -> AsyncIterator[bytes]:
     """Yield what comes of a stream until its end."""
-    while data := await read_some(handle, _WHOLE_REPORT):
+    while data := await read_some(handle, WHOLE_REPORT):
         yield data
 
 
