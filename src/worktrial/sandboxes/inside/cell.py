@@ -30,6 +30,15 @@ UID = 1000
 """The user that sandboxed programs are, as they see it."""
 _LINGER_S = 0.01
 """To end takes the kernel half a millisecond, in which whoever waits for the answer would not get the processor."""
+_LIKE_A_JOB = {
+    "action": "exec",
+    "env": {"PATH": os.defpath, **{f"VARIABLE_{number}": "text" * number for number in range(10)}},
+    "view": None,
+    "groups": 0,
+}
+"""To rehearse with: what is as large lies in the same pages."""
+_ANY_KIND = 0x40000000
+"""__WALL: also children that asked for their end to be told by another signal, or by none."""
 NAMESPACES = kernel.NEWPID | kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWNET | kernel.NEWCGROUP
 
 
@@ -58,7 +67,7 @@ def be_cell(orders: socket.socket, owner: int, *, network: bool, masked: bool, a
         order, handles = _next(orders)
         failed = _settle(order, handles, lambda view, handles: _close_view(view, handles, owner, masked))
         if order["ahead"]:
-            _rehearse(orders, confined=order["view"] is not None and failed is None)
+            _rehearse(orders, woken, confined=order["view"] is not None and failed is None)
         job, handles = _next(orders)
         try:
             if failed is not None:
@@ -130,15 +139,17 @@ def _close_view(view: dict[str, Any], handles: list[int], owner: int, masked: bo
     return handles
 
 
-def _rehearse(orders: socket.socket, *, confined: bool) -> None:
+def _rehearse(orders: socket.socket, woken: int, *, confined: bool) -> None:
     """Do once what is going to be done when somebody waits for it: see `messages.rehearse`.
 
     Where it may be done by now, that includes a program: the first in new namespaces and groups takes longer.
     """
-    messages.rehearse(orders)
+    if messages.waits(orders):
+        return
+    job, handles = messages.to_oneself({**_LIKE_A_JOB, "argv": ["true"] if confined else ["/"]}, [woken] * 3)
     with contextlib.suppress(OSError):
-        os.waitpid(_spawn(["true"] if confined else ["/"], {"PATH": os.defpath}, []), 0)
-    kill_all()  # there is nothing to kill
+        _seen_through(_spawn(job["argv"], job["env"], handles), orders, woken)
+    messages.close_all(handles)
 
 
 def see_through(child: int, status: socket.socket, woken: int | None = None) -> None:
@@ -147,9 +158,14 @@ def see_through(child: int, status: socket.socket, woken: int | None = None) -> 
     `woken` is what `watch_children` returned, where it was called before. When nobody wants to know any more (the other
     end of `status` is closed) all ends at once.
     """
+    _tell(status, _seen_through(child, status, watch_children() if woken is None else woken))
+
+
+def _seen_through(child: int, status: socket.socket, woken: int) -> dict[str, Any]:
+    """Wait for the command, end all that is left of it, and return how it ended."""
     ended = None
     try:
-        ended = _wait_for(child, status, watch_children() if woken is None else woken)
+        ended = _wait_for(child, status, woken)
         kill_all()
     finally:
         # Nobody wants to know, or we cannot go on, which the command alone can have brought about: the kernel kills
@@ -157,7 +173,7 @@ def see_through(child: int, status: socket.socket, woken: int | None = None) -> 
         if ended is None:
             os._exit(1)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    _tell(status, {"status": ended, "cpu_s": used.ru_utime + used.ru_stime})
+    return {"status": ended, "cpu_s": used.ru_utime + used.ru_stime}
 
 
 def _tell(status: socket.socket, said: dict[str, Any]) -> None:
@@ -203,14 +219,19 @@ def _wait_for(child: int, status: socket.socket, woken: int) -> int | None:
 
 
 def kill_all() -> None:
-    """Kill every other process of this pid namespace and wait until they are gone."""
-    while True:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+    """Kill every other process of this pid namespace and wait until they are gone.
+
+    All of them are below its first, which we are: when that has no child of any kind, there is no other.
+    """
+    try:
+        while True:
+            pid, _ = os.waitpid(-1, os.WNOHANG | _ANY_KIND)
+            if pid == 0:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(-1, signal.SIGKILL)
+                os.waitpid(-1, _ANY_KIND)
+    except ChildProcessError:
+        return
 
 
 def confine(owner: int) -> None:
@@ -297,8 +318,8 @@ def _spawn(argv: list[str], env: dict[str, str], handles: list[int]) -> int:
     raise failed
 
 
-_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
-"""What a program finds as it would anywhere, and this interpreter has changed."""
+_SIGNALS = signal.valid_signals()
+"""What a program finds as it would anywhere, whatever this interpreter or who started us does with them."""
 _NOT_STARTED = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR, errno.ELOOP)
 """What is the command's own failure, and told as a shell tells it."""
 
