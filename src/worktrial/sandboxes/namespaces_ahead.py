@@ -106,7 +106,7 @@ class Ahead:
         while len(self._kinds) > _KINDS:
             self._kinds.pop(next(iter(self._kinds)))
         kind.asked += 1
-        self.touch()
+        asyncio.get_running_loop().call_soon(self.touch)  # not now: somebody waits for a workspace
         return kind
 
     def take(self, kind: Kind) -> Ordered | None:

@@ -99,11 +99,12 @@ def environment(home: str) -> dict[str, str]:
 
 def check(command: Command) -> None:
     """Refuse what no program can be given. Raises `SandboxError`."""
+    given = (*command.argv, *command.env, *command.env.values())
     try:
-        given = [os.fsencode(part) for part in (*command.argv, *command.env, *command.env.values())]
+        together = os.fsencode("\0".join(given))
     except UnicodeEncodeError as error:
         raise not_started(list(command.argv), error) from error
-    if any(b"\0" in part for part in given):
+    if together.count(b"\0") != len(given) - 1:
         raise not_started(list(command.argv), ValueError("embedded null byte"))
 
 

@@ -140,6 +140,8 @@ class Mounted:
             try:
                 if view["mounts"] and self._opened.view is None:
                     _, trees = await self._ask(what, order="trees", mounts=view["mounts"])
+                if self._opened.view is not None:
+                    job = {**job, "view": None}  # less to read
                 cell = self._give(waiting, job, (*trees, *streams), in_group=self._opened.in_group)
             except BaseException:
                 waiting.close()
@@ -162,7 +164,9 @@ class Mounted:
         self, waiting: Waiting, job: dict[str, Any], handles: Sequence[int], in_group: bool = False
     ) -> Cell | None:
         """Give a cell its job; None when it is dead."""
-        with entrances(None if in_group else self._opened.group) as groups:
+        if in_group:
+            return waiting.begin(job, handles)
+        with entrances(self._opened.group) as groups:
             return waiting.begin({**job, "groups": len(groups)}, (*handles, *groups))
 
     async def _begin_warm(self, command: Command, job: dict[str, Any], streams: Sequence[int]) -> Cell | None:

@@ -13,7 +13,7 @@ import heapq
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from worktrial.errors import SandboxError
@@ -197,17 +197,24 @@ class Watch:
         self.asleep = False
         """Frozen now."""
 
-    @contextlib.asynccontextmanager
-    async def call(self) -> AsyncIterator[None]:
-        """Resume, and stay awake while the block runs. Calls may overlap."""
+    def call(self) -> Call:
+        """Resume, and stay awake while the block runs (`async with`). Calls may overlap."""
+        return Call(self)
+
+    async def begin(self) -> None:
+        """Begin a call."""
         self._calls += 1
         self._used = True
         try:
             await self.resume()
-            yield
-        finally:
-            self._calls -= 1
-            self.touch()
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """End a call: the time to standby starts anew."""
+        self._calls -= 1
+        self.touch()
 
     def touch(self) -> None:
         """Say that something happened: the time to standby starts anew."""
@@ -280,6 +287,19 @@ class Watch:
         self._looked = (now, (self._sleeper.cpu_s() or 0.0) if self._used else 0.0)
         look_s = min(_LOOK_S, self._after_s / 2)
         self._standby.wake_at(max(self._touched + self._after_s, now + look_s), self)
+
+
+class Call:
+    """A call to a workspace. A class of its own: one is on the way of every command."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    async def __aenter__(self) -> None:
+        await self._watch.begin()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._watch.end()
 
 
 class _Episode:
