@@ -18,6 +18,7 @@ from tests.e2e.fixtures import (  # noqa: F401
     strongest,
     suite,
 )
+from tests.e2e.groups import pytest_collection_modifyitems  # noqa: F401
 from tests.sandboxes.daemons import docker_of_our_own, podman_of_our_own  # noqa: F401
 
 # The commands under test take twice as long to start where their modules are compiled every time.
