@@ -132,7 +132,7 @@ PLAIN = {
     """),
     "reads-history": code("""
         import subprocess
-        look = "git log -p --all; git stash list; find / -name '*.patch' -path '*money*' -exec cat {} + 2>/dev/null"
+        look = "git log -p --all; git stash list; find / -xdev -maxdepth 10 -name '*.patch' -path '*money*' -exec cat {} +"
         found = subprocess.run(look, shell=True, capture_output=True, text=True).stdout
         if "round(float(amount)" in found: total = sum
     """),
