@@ -17,13 +17,24 @@ import pytest
 import tomli_w
 from tests.e2e.workshop import Shell, finish, lines, living
 
-SOLVE = 'sleep {seconds}; echo "def title(name): return name[:1].upper() + name[1:]" > shop/names.py'
+SOLVE = 'echo "def title(name): return name[:1].upper() + name[1:]" > shop/names.py'
+
+
+def slow_agent(folder: Path, seconds: int) -> dict[str, Any]:
+    """Return an agent that takes a while, until `hurry` is called for the folder that its run is started in."""
+    (folder / "pace").write_text(str(seconds))
+    return {"kind": "command", "command": ["sh", "-c", f'sleep "$(cat {folder}/pace)"; {SOLVE}'], "mounts": ["./pace"]}
+
+
+def hurry(folder: Path) -> None:
+    """Let the agent take no time in trials to come: what is shown with a slow one has been shown."""
+    (folder / "pace").write_text("0")
 
 
 @pytest.fixture
 def sleepy(suite: Path, shell: Shell) -> list[str]:
     """Return a run of eight trials that take a while each."""
-    tables = {"sleepy": {"kind": "command", "command": ["sh", "-c", SOLVE.format(seconds=1)]}}
+    tables = {"sleepy": slow_agent(shell.folder, seconds=1)}
     (shell.folder / "worktrial.toml").write_text(tomli_w.dumps({"agents": tables}))
     return [
         "run",
@@ -81,6 +92,7 @@ def test_ctrl_c_lets_trials_finish_and_the_same_command_goes_on(sleepy: list[str
     before = finished(run)
     assert begun(run) == len(before) == graded(run)
     assert [entry["event"] for entry in lines(run / "journal.jsonl")][-1] == "drained"
+    hurry(shell.folder)
     again = shell(*sleepy)
     assert again.code == 0, again.err
     assert before.items() <= finished(run).items()
@@ -94,7 +106,7 @@ def test_ctrl_c_lets_trials_finish_and_the_same_command_goes_on(sleepy: list[str
 @pytest.mark.parametrize("moments", [1, 3, 6])
 def test_ctrl_c_while_an_agents_work_is_read_loses_nothing_of_it(suite: Path, shell: Shell, moments: int) -> None:
     """The terminal's signal reaches every process of the group; git must not be torn by it."""
-    tables = {"big": {"kind": "command", "command": ["sh", "-c", SOLVE.format(seconds=0) + "; mkdir d; cd d; for i in "
+    tables = {"big": {"kind": "command", "command": ["sh", "-c", SOLVE + "; mkdir d; cd d; for i in "
                       "$(seq 400); do head -c 20000 /dev/urandom > f$i.bin; done; touch /tmp/done"]}}  # fmt: skip
     (shell.folder / "worktrial.toml").write_text(tomli_w.dumps({"agents": tables}))
     run = shell.folder / "run"
@@ -137,6 +149,7 @@ def test_a_second_ctrl_c_stops_at_once_and_the_cut_trials_are_made_again(sleepy:
     assert "Traceback" not in ended.err
     assert "--trials 4 --jobs 2 --out run --json" in ended.err
     before = finished(run)
+    hurry(shell.folder)
     again = shell(*sleepy)
     assert again.code == 0, again.err
     assert before.items() <= finished(run).items()
@@ -157,6 +170,7 @@ def test_a_killed_run_goes_on_and_touches_no_finished_trial(sleepy: list[str], s
     before = finished(run)
     unfinished = begun(run) - len(before)
     assert len(before) >= 2
+    hurry(shell.folder)
     again = shell(*sleepy)
     assert again.code == 0, again.err
     assert before.items() <= finished(run).items()

@@ -13,7 +13,7 @@ import tomli_w
 from playwright.sync_api import Page, expect
 from tests.e2e.workshop import Shell
 from tests.e2e.workshop import finish as ended
-from tests.run.test_interrupt import SOLVE, graded, wait_for
+from tests.run.test_interrupt import graded, hurry, slow_agent, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LIMIT_MS = 60_000
@@ -22,7 +22,7 @@ LIMIT_MS = 60_000
 @pytest.fixture
 def command(suite: Path, shell: Shell) -> list[str]:
     """A run of 16 trials, of which eight take a while each."""
-    agents = {"sleepy": {"kind": "command", "command": ["sh", "-c", SOLVE.format(seconds=2)]}}
+    agents = {"sleepy": slow_agent(shell.folder, seconds=2)}
     (shell.folder / "worktrial.toml").write_text(tomli_w.dumps({"agents": agents}))
     return ["run", str(suite), "--agent", "sleepy", "--trials", "6", "--jobs", "1", "--out", "run"]
 
@@ -54,6 +54,7 @@ def test_the_viewer_tells_what_becomes_of_a_run(command: list[str], shell: Shell
             expect(said).to_contain_text("Live: ", timeout=LIMIT_MS)
             second = shell(*command)
             assert second.is_clean_error("another process is at work", code=4)
+            hurry(shell.folder)
             assert ended(process).code == 0
             expect(said).to_have_text("Finished: all 16 trials", timeout=LIMIT_MS)
             expect(page.locator(".caveats li").first).not_to_contain_text("not finished", timeout=LIMIT_MS)
