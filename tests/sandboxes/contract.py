@@ -234,10 +234,11 @@ except OSError:
     # -- limits --
 
     async def test_a_command_that_does_not_end_is_a_timeout(self, opened: Opener) -> None:
-        done = await (await opened()).run(shell("echo before; trap '' TERM INT; sleep 41.01", 0.5))
+        seconds = f"41.{os.getpid()}"
+        done = await (await opened()).run(shell(f"echo before; trap '' TERM INT; sleep {seconds}", 0.5))
         assert (done.ended, done.exit_code, done.output) == ("timeout", None, b"before\n")
         assert done.wall_s < 5
-        assert await gone(lambda: bool(sleepers("41.01")))
+        assert await gone(lambda: bool(sleepers(seconds)))
 
     async def test_too_much_memory_is_told_apart(self, opened: Opener) -> None:
         workspace = await opened(limits=LIMITS.model_copy(update={"memory_mib": 100}))
@@ -245,11 +246,13 @@ except OSError:
         assert done.ended == "out_of_memory"
 
     async def test_too_many_processes_are_told_apart(self, opened: Opener) -> None:
-        done = await (await opened()).run(
-            python("import os, time\nwhile True:\n try:\n  os.fork() or time.sleep(42.02)\n except OSError:\n  pass")
+        seconds = f"42.{os.getpid()}"
+        bomb = (
+            "import os\nwhile True:\n try:\n  os.fork() or os.execlp('sleep', 'sleep', '{}')\n except OSError:\n  pass"
         )
+        done = await (await opened()).run(python(bomb.format(seconds)))
         assert done.ended == "process_flood"
-        assert await gone(lambda: bool(sleepers("42.02")))
+        assert await gone(lambda: bool(sleepers(seconds)))
 
     async def test_too_much_output_is_told_apart(self, opened: Opener) -> None:
         done = await (await opened()).run(shell("yes"))
@@ -305,10 +308,11 @@ except OSError:
 
     async def test_a_process_is_ended_by_its_limits(self, opened: Opener) -> None:
         workspace = await opened()
-        process = await workspace.start(shell("echo on; sleep 47.01", 0.5))
+        seconds = f"47.{os.getpid()}"
+        process = await workspace.start(shell(f"echo on; sleep {seconds}", 0.5))
         assert await process.receive() == b"on\n"
         assert (await process.wait()).ended == "timeout"
-        assert await gone(lambda: bool(sleepers("47.01")))
+        assert await gone(lambda: bool(sleepers(seconds)))
 
     async def test_closing_a_workspace_ends_its_processes(self, sandbox: Sandbox) -> None:
         seconds = f"48.{os.getpid()}"
