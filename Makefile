@@ -9,12 +9,13 @@ BIN := $(VENV)/bin
 demo: $(VENV)/core system
 	$(BIN)/worktrial demo --out demo
 
+# More workers than two cores: for much of their time tests wait, for containers and for what takes a while.
 test: $(VENV)/dev system
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 # The attacks on sandboxes and grader alone, on every tier that is present.
 attacks: $(VENV)/dev system
-	$(BIN)/pytest -n 2 --dist loadgroup tests/attacks
+	$(BIN)/pytest -n 3 --dist loadgroup tests/attacks
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .
