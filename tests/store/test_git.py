@@ -227,3 +227,18 @@ def test_a_failure_names_the_command_and_its_last_words(repository: Repository) 
     with pytest.raises(GitError, match="git rev-parse failed") as caught:
         Git(repository.path / ".git").run("rev-parse", "--verify", "nonsense")
     assert "fatal" in caught.value.cause
+
+
+@pytest.mark.parametrize("call", ["run", "succeeds"])
+def test_git_that_ctrl_c_ended_before_it_began_is_run_again(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    repository.commit("first", {"a": "x"})
+    git, ended = open_repository(repository.path), tmp_path / "ended"
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nmkdir "{ended}" 2>/dev/null && kill -INT $$\nexec "{shutil.which("git")}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    assert getattr(git, call)("cat-file", "-e", "HEAD:a") in (b"", True)
+    assert ended.exists()

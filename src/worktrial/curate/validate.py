@@ -33,6 +33,8 @@ _VERSION = "2"
 
 PASSING = ("infrastructure", "environment_failed")
 """Reasons that may lie in the machine or the network and not in the candidate."""
+_HEARD_S = 0.1
+"""A terminal's Ctrl-C can end what we started before we hear of it ourselves: then that is no reason."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,7 @@ async def _decide(bench: Bench, environments: Environments, candidate: Candidate
     except StorageError:
         raise
     except WorktrialError as error:
+        await asyncio.sleep(_HEARD_S)
         decision = bench.decide(candidate, accepted=False, reason="infrastructure", detail=str(error))
     if not decision.accepted:
         _withdraw(bench.suite.task_dir(candidate.id))

@@ -7,9 +7,10 @@ clone lacks are never fetched.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from worktrial.errors import RepositoryError, StorageError
@@ -92,18 +93,22 @@ class Git:
 
     def run(self, *args: str, data: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """Run `git ARGS` with `data` on standard input and return what it printed. Raises `GitError`."""
-        done = subprocess.run(
-            self.argv(*args),
-            env={**self.environment(), **(env or {})},
-            input=data,
-            capture_output=True,
-            check=False,
-            start_new_session=True,  # Ctrl-C is for us to answer, and must not tear what git writes
-        )
+        done = self._done(args, data, {**self.environment(), **(env or {})})
         if done.returncode:
             check_room(self.git_dir, self.index and self.index.parent)
             raise failure(f"git {args[0]} failed in {self.git_dir}", done.stderr)
         return done.stdout
+
+    def _done(self, args: Sequence[str], data: bytes, env: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
+        """Run a command to its end, whatever that is."""
+        while True:
+            # In a session of its own: Ctrl-C is for us to answer, and must not tear what git writes.
+            done = subprocess.run(
+                self.argv(*args), env=env, input=data, capture_output=True, check=False, start_new_session=True
+            )
+            if done.returncode != -signal.SIGINT:
+                return done
+            # A terminal's Ctrl-C came when it was not in that session yet: nothing had begun.
 
     def text(self, *args: str) -> str:
         """Run `git ARGS` and return what it printed, without the last line end; undecodable bytes as surrogates."""
@@ -111,14 +116,7 @@ class Git:
 
     def succeeds(self, *args: str, data: bytes = b"") -> bool:
         """Tell whether `git ARGS` ends with exit code 0."""
-        done = subprocess.run(
-            self.argv(*args),
-            env=self.environment(),
-            input=data,
-            capture_output=True,
-            check=False,
-            start_new_session=True,
-        )
+        done = self._done(args, data, self.environment())
         if done.returncode:
             check_room(self.git_dir, self.index and self.index.parent)
         return done.returncode == 0

@@ -76,7 +76,9 @@ def _go_env(program: str, *names: str) -> dict[str, str]:
     """Return what `go env` says of settings, where none of a repository are in reach; only those that are set."""
     local = os.environ | {"GOTOOLCHAIN": "local", "GO111MODULE": "on"}
     asked = [program, "env", *names]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False, cwd="/", env=local)
+    done = subprocess.run(
+        asked, capture_output=True, text=True, check=False, cwd="/", env=local, start_new_session=True
+    )
     if done.returncode != 0:
         return {}
     return {name: value for name, value in zip(names, done.stdout.split("\n"), strict=False) if value}

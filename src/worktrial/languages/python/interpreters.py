@@ -121,7 +121,7 @@ def _listed_by_uv() -> list[Interpreter]:
     # Shims are scripts, and uv runs each to see what it stands for: a second of CPU for what is not taken below.
     folders = [folder for folder in os.get_exec_path() if Path(folder).name != "shims"]
     env = {**os.environ, "PATH": os.pathsep.join(folders)}
-    done = subprocess.run(argv, env=env, capture_output=True, check=False)
+    done = subprocess.run(argv, env=env, capture_output=True, check=False, start_new_session=True)
     if done.returncode:
         return []
     return [

@@ -133,7 +133,10 @@ async def _tools(interpreter: Interpreter) -> Path:
             argv += ["--only-binary", ":all:"]  # nothing of the package is run outside of a sandbox
             env = interpreters.SYSTEM_CERTIFICATES | os.environ
             process = await asyncio.create_subprocess_exec(
-                *argv, "--target", str(part), "coverage>=7", env=env, stderr=asyncio.subprocess.PIPE
+                *(*argv, "--target", str(part), "coverage>=7"),
+                env=env,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for us to answer
             )
             try:
                 _, errors = await process.communicate()
