@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +129,7 @@ def refusal(proof: LeakProof) -> dict[str, Any]:
 
 def _marks(git: Git, language: Language, secret: Secret, paths: Collection[str]) -> list[str]:
     """Return what compiled code of the changed files would carry."""
-
-    def read(path: str) -> str | None:
-        blob = git.blob(secret.solution_tree, path)
-        return None if blob is None else blob.decode("utf-8", "replace")
-
-    return sorted(language.marks(read, paths))
+    return sorted(language.marks(partial(git.file_text, secret.solution_tree), paths))
 
 
 class _Search:
