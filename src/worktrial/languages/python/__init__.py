@@ -45,7 +45,7 @@ class _Python:
         return paths.related_tests(source, tests)
 
     def runnable_lines(self, path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
-        return paths.runnable_lines(path, text, lines)
+        return syntax.runnable_lines(path, text, lines)
 
     def same_code(self, path: str, before: str, after: str) -> bool:
         return syntax.same_code(path, before, after)
