@@ -170,12 +170,12 @@ def _judged(mined: Mined, suite: Suite, model: str, config: Path | None) -> Mine
     from worktrial.cli.configuration import read_configuration
     from worktrial.cli.output import talk
     from worktrial.cli.progress import working
-    from worktrial.mine.judging import agreement, judge, with_model_kinds
+    from worktrial.mine.judging import agreement, judge_prompts, with_model_kinds
 
     asked = Judge(model, read_configuration(config).gateway)
     with working("Asking", len(mined.candidates)) as work:
         said = asyncio.run(
-            judge(
+            judge_prompts(
                 suite, mined.candidates, asked, lambda one: work.done(f"{one.of}: {one.error}" if one.error else None)
             )
         )
