@@ -9,7 +9,7 @@ from typing import Any
 from worktrial.agents.questions import Judge, ask_of_each, the_object
 from worktrial.formats.candidate import Candidate
 from worktrial.formats.classification import RelevanceJudged
-from worktrial.formats.evidence import PREDICTED, Relevance
+from worktrial.formats.evidence import PREDICTED, Relevance, newest
 from worktrial.store.suite import Suite
 
 PROMPT_VERSION = "1"
@@ -38,10 +38,10 @@ async def judge_relevance(
     """
     ranked, requests = {}, {}
     for candidate in candidates:
-        rankings = [one for one in suite.evidence(candidate.id) if isinstance(one, Relevance)]
-        if rankings and rankings[-1].ranked:
-            ranked[candidate.id] = rankings[-1]
-            requests[candidate.id] = _request(suite, candidate, rankings[-1])
+        told = newest(suite.evidence(candidate.id), Relevance)
+        if told is not None and told.ranked:
+            ranked[candidate.id] = told
+            requests[candidate.id] = _request(suite, candidate, told)
     return await ask_of_each(
         judge,
         INSTRUCTIONS,

@@ -18,7 +18,7 @@ from worktrial.curate.thorough import check
 from worktrial.errors import StorageError, WorktrialError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Relevance, Started, TestRun
+from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Relevance, Started, TestRun, newest
 from worktrial.formats.suite import SuiteInfo
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.authors import known_names
@@ -127,11 +127,8 @@ def chosen(
 
 
 def _relevance(suite: Suite, candidates: list[Candidate]) -> tuple[Relevance, ...]:
-    found = []
-    for candidate in candidates:
-        told = [record for record in suite.evidence(candidate.id) if isinstance(record, Relevance)]
-        found += told[-1:]
-    return tuple(found)
+    told = (newest(suite.evidence(candidate.id), Relevance) for candidate in candidates)
+    return tuple(one for one in told if one is not None)
 
 
 def _is_open(decision: Decision | None, settings: Settings) -> bool:
