@@ -18,7 +18,7 @@ from worktrial.curate.thorough import check
 from worktrial.errors import StorageError, WorktrialError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Relevance, Started, TestRun, newest
+from worktrial.formats.evidence import Decision, Relevance, Started, TestRun, newest
 from worktrial.formats.suite import SuiteInfo
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.authors import known_names
@@ -241,13 +241,3 @@ def decided(suite: Suite, candidate: Candidate, key: str) -> Decision | None:
     if decision.accepted and not (suite.task_dir(candidate.id) / "task.toml").exists():
         return None
     return decision
-
-
-def test_seconds(suite: Suite) -> float:
-    """Return the summed wall-clock seconds of every test process in the suite's evidence."""
-    return sum(
-        record.wall_s
-        for candidate in suite.candidates
-        for record in suite.evidence(candidate.id)
-        if isinstance(record, TestRun | CoverageRun | EnvironmentUse)
-    )
