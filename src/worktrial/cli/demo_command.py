@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 import worktrial
+from worktrial.cli.campaign import Campaign
 from worktrial.cli.grade_command import conclude
 from worktrial.cli.output import talk
 from worktrial.cli.progress import seconds
-from worktrial.cli.session import Campaign, Validation
+from worktrial.cli.validation import Validation
 from worktrial.curate.bench import Settings
 from worktrial.demo import write_history
 from worktrial.demo.scripted import write_agents

@@ -65,8 +65,8 @@ def command(
 
     from worktrial.cli.output import print_json, talk, warn_of
     from worktrial.cli.progress import same_command, seconds
-    from worktrial.cli.session import Validation
     from worktrial.cli.stability import print_relevance, print_stability
+    from worktrial.cli.validation import Validation
     from worktrial.curate.bench import Settings
     from worktrial.sandboxes.select import choose
     from worktrial.store.suite import Suite
