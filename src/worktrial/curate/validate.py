@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -88,20 +89,7 @@ async def validate(
     before = _set_aside(suite, ledger)
     test_s = 0.0
     if pending:
-        repository = open_repository(Path(info.repository))
-        with scratch_folder() as scratch:
-            git = scratch_repository(scratch / "scratch.git", objects_dir(repository))
-            bench = Bench(
-                suite=suite,
-                git=git,
-                sandbox=sandbox,
-                settings=settings,
-                head=info.head,
-                candidates=candidates,
-                keys=keys,
-                known=known_names(repository) if info.redacted else None,
-            )
-            await bench.prepare()
+        async with _bench(suite, sandbox, settings, candidates, keys) as bench:
             await _work_off(bench, ledger, pending, decisions, listen)
             test_s = bench.test_s
     reasons = Counter(decision.reason for decision in decisions.values() if decision is not None)
@@ -116,6 +104,28 @@ async def validate(
         returned=tuple(sorted(before - after)),
         relevance=_relevance(suite, candidates),
     )
+
+
+@contextlib.asynccontextmanager
+async def _bench(
+    suite: Suite, sandbox: Sandbox, settings: Settings, candidates: list[Candidate], keys: dict[str, str]
+) -> AsyncIterator[Bench]:
+    """Give a bench over the suite's repository, with every candidate put back."""
+    info = suite.info()
+    repository = open_repository(Path(info.repository))
+    with scratch_folder() as scratch:
+        bench = Bench(
+            suite=suite,
+            git=scratch_repository(scratch / "scratch.git", objects_dir(repository)),
+            sandbox=sandbox,
+            settings=settings,
+            head=info.head,
+            candidates=candidates,
+            keys=keys,
+            known=known_names(repository) if info.redacted else None,
+        )
+        await bench.prepare()
+        yield bench
 
 
 def chosen(
