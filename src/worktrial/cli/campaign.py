@@ -11,9 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from worktrial import agents
+from worktrial.analyse.words import duration, money
 from worktrial.cli.controls import enter_oracles
 from worktrial.cli.output import talk
-from worktrial.cli.progress import Work, seconds, working
+from worktrial.cli.progress import Work, working
 from worktrial.cli.proofs import require_proofs
 from worktrial.cli.stability import print_moves
 from worktrial.errors import UsageError
@@ -173,15 +174,14 @@ class Campaign:
         self._counts[outcome] += 1
         counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(self._counts.items()))
         known = "" if budget.known else "at least "
-        money = f"; {known}${budget.spent_usd:.2f}" if budget.spent_usd or not budget.known else ""
+        spent = f"; {known}{money(budget.spent_usd)}" if budget.spent_usd or not budget.known else ""
         why = verdict.cause if verdict is not None and verdict.cause else trial.cause
-        took = seconds(trial.timings.agent_s)
         line = (
             f"{_MARKS.get(outcome, '·')} {trial_dir.agent} {trial_dir.task} #{trial_dir.n}: "
-            f"{outcome.replace('_', ' ')}{f' ({why})' if why else ''}, {took}"
+            f"{outcome.replace('_', ' ')}{f' ({why})' if why else ''}, {duration(trial.timings.agent_s)}"
         )
         work.done(line if self._each else None)
-        work.now(counts + money)
+        work.now(counts + spent)
 
 
 _MARKS = {"solved": "✓", "not_solved": "✗", "tampered": "⚠", "infrastructure": "!"}

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from worktrial.analyse.words import duration
 from worktrial.cli.output import print_json, talk, warn_of
-from worktrial.cli.progress import same_command, seconds
+from worktrial.cli.progress import same_command
 from worktrial.cli.stability import print_relevance, print_stability
 from worktrial.cli.validation import Validation
 from worktrial.curate.bench import Settings
@@ -30,7 +31,7 @@ def prove(given: Mapping[str, Any]) -> int:
     validation.print_funnel(summary)
     talk.print(
         f"{summary.accepted} of {summary.candidates} candidates are tasks now"
-        + (f"; {seconds(summary.test_s)} of tests" if summary.test_s else "; nothing had changed"),
+        + (f"; {duration(summary.test_s)} of tests" if summary.test_s else "; nothing had changed"),
         markup=False,
     )
     flips = print_stability(summary, thorough=settings.thorough)
