@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from worktrial.curate.validate import test_seconds
+from worktrial.formats.evidence import CoverageRun, EnvironmentUse, TestRun
 from worktrial.store.suite import Suite
 
 
@@ -42,7 +42,7 @@ def main() -> None:
         ]
         wall_s, printed = _timed(validate, env)
         again_s, _ = _timed(validate, env)
-        test_s = test_seconds(Suite(suite))
+        test_s = _test_seconds(Suite(suite))
     result = json.loads(printed.splitlines()[-1])
     print(f"funnel: {result['funnel']}")
     print(f"validated again with nothing changed: {again_s:.2f} s")
@@ -58,6 +58,16 @@ def main() -> None:
                 "again_s": round(again_s, 2),
             }
         )
+    )
+
+
+def _test_seconds(suite: Suite) -> float:
+    """Return the summed wall-clock seconds of every test process in the suite's evidence."""
+    return sum(
+        record.wall_s
+        for candidate in suite.candidates
+        for record in suite.evidence(candidate.id)
+        if isinstance(record, TestRun | CoverageRun | EnvironmentUse)
     )
 
 

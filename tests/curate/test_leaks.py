@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from tests.e2e.workshop import Repository, Shell, lines
 from tests.sandboxes.installations import VERSION, relocated
 
-from worktrial.curate import leaks
+from worktrial.curate import leaks, searching
 from worktrial.curate.inside import pieces
 from worktrial.curate.leaks import Secret, prove_no_leaks
 from worktrial.curate.needles import telling
@@ -106,7 +106,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strongest: Sandbox) -
     (folder / "interpreter").write_text(f"3.{sys.version_info.minor}")
     (folder / "roots").write_text(".\n")
     # What stands beside the interpreter is this machine's and large.
-    monkeypatch.setattr(leaks, "_packages_beside", lambda mounts: ())
+    monkeypatch.setattr(searching, "_packages_beside", lambda mounts: ())
     plants: list[Callable[[Path], None]] = []
 
     def planted(git: Git, layer: TreeLayer, hidden: Path) -> Path:
@@ -234,7 +234,7 @@ def own_interpreter(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     python = relocated(prefix)
     found = interpreters.Interpreter(sys.version_info[:3], python)
     monkeypatch.setattr(interpreters, "installed", lambda: (found,))
-    monkeypatch.setattr(leaks, "_packages_beside", lambda mounts: tuple(map(str, mounts)))
+    monkeypatch.setattr(searching, "_packages_beside", lambda mounts: tuple(map(str, mounts)))
     (place.environment.folder / "venv/bin/python3").unlink()
     (place.environment.folder / "venv/bin/python3").symlink_to(python)
     for name in ("site-packages/shop", "ensurepip/_bundled"):

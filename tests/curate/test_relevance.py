@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worktrial.curate.relevance import Change, against_coverage, bm25, rank
+from worktrial.languages.golang import GO
+from worktrial.languages.python import PYTHON
 
 CHANGE = Change(prompt="Fix the lexer for empty input", source=("src/pkg/lexer.py",), words="def tokenize(text):")
 TESTS = {
@@ -25,7 +27,7 @@ TOGETHER = [
 
 
 def test_the_file_that_everything_speaks_for_is_first_with_what_speaks_for_it() -> None:
-    ranked = rank(CHANGE, TESTS, TOGETHER, ["tests/test_lexer.py"])
+    ranked = rank(CHANGE, TESTS, TOGETHER, PYTHON)
     assert ranked[0].path == "tests/test_lexer.py"
     assert ranked[0].signals.keys() == {"history", "name", "imports", "text"}
     assert ranked[0].signals["history"] == 1.0
@@ -43,12 +45,12 @@ def test_a_package_of_go_is_reached_from_its_folder_and_by_import() -> None:
         "cli/cli_test.go": 'package cli\n\nimport (\n\t"testing"\n\n\tl "example.com/pkg/lex"\n)\n',
         "flex/flex_test.go": 'package flex\n\nimport "example.com/pkg/flex"\n',
     }
-    signals = {one.path: one.signals for one in rank(change, tests, [], [])}
+    signals = {one.path: one.signals for one in rank(change, tests, [], GO)}
     assert signals == {"lex/other_test.go": {"imports": 1.0}, "cli/cli_test.go": {"imports": 1.0}}
 
 
 def test_precision_and_recall_are_of_the_first_five() -> None:
-    ranked = rank(CHANGE, TESTS, TOGETHER, ["tests/test_lexer.py"])
+    ranked = rank(CHANGE, TESTS, TOGETHER, PYTHON)
     told = against_coverage(ranked, {"tests/test_lexer.py", "tests/test_io.py"})
     assert told.recall == 1.0
     assert told.precision == pytest.approx(2 / len(ranked))
@@ -59,7 +61,7 @@ def test_precision_and_recall_are_of_the_first_five() -> None:
 
 
 def test_average_precision_tells_how_far_up_the_covering_files_are() -> None:
-    ranked = rank(CHANGE, TESTS, TOGETHER, ["tests/test_lexer.py"])
+    ranked = rank(CHANGE, TESTS, TOGETHER, PYTHON)
     order = [one.path for one in ranked]
     assert against_coverage(ranked, order[:1]).average_precision == 1.0
     assert against_coverage(ranked, order[1:2]).average_precision == 0.5
@@ -68,7 +70,7 @@ def test_average_precision_tells_how_far_up_the_covering_files_are() -> None:
 
 def test_recall_is_of_no_more_files_than_are_predicted() -> None:
     tests = {f"test_{n}.py": "tokenize" for n in range(9)}
-    told = against_coverage(rank(CHANGE, tests, (), ()), set(tests))
+    told = against_coverage(rank(CHANGE, tests, (), PYTHON), set(tests))
     assert (told.precision, told.recall, len(told.ranked)) == (1.0, 1.0, 9)
 
 
@@ -93,7 +95,7 @@ def test_a_score_is_never_negative_and_zero_without_a_shared_word(
 
 def test_no_ranking_is_more_precise_than_the_files_that_cover_allow() -> None:
     change = Change("tokenize empty input", ("pkg/lexer.py",), "def tokenize(text): return []")
-    ranked = rank(change, TESTS, [], [])
+    ranked = rank(change, TESTS, [], PYTHON)
     assert ranked
     best = against_coverage(ranked, [ranked[0].path])
     assert best.precision == best.possible_precision == 1 / len(ranked)

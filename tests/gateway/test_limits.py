@@ -63,10 +63,10 @@ async def test_budgets_of_trial_agent_and_run_stop_each_their_own(bench: Bench) 
     assert first.meter.stopped == "limit"
     second = bench.open(gateway, "a/task/2")
     assert await spend(bench, gateway, second, "openai_chat", 4) == [200, 200, 400, 400]
-    assert "budget of the agent" in second.meter.last_error
+    assert "budget of the agent" in bench.records("a/task/2")[-1].error
     other = bench.open(gateway, "b/task/1")
     assert await spend(bench, gateway, other, "openai_chat", 6) == [200, 200, 200, 200, 400, 400]
-    assert "budget of the run" in other.meter.last_error
+    assert "budget of the run" in bench.records("b/task/1")[-1].error
 
 
 async def test_trials_at_once_pass_the_budget_by_one_request_together(bench: Bench) -> None:

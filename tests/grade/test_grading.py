@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,10 @@ OTHERS = {
 def graded(suite: Path, shell: Shell) -> Path:
     """Return a run of all those agents on one task."""
     task = suite / "tasks/fix/task.toml"
-    task.write_text(task.read_text().replace("test_timeout_s = 60.0", "test_timeout_s = 5.0"))
-    assert "= 5.0" in task.read_text()
+    # What it is depends on how long the tests took where the suite was validated.
+    changed, places = re.subn(r"^test_timeout_s = .*$", "test_timeout_s = 5.0", task.read_text(), flags=re.MULTILINE)
+    assert places == 1
+    task.write_text(changed)
     scripts = HONEST | {name: script for name, (script, _) in OTHERS.items()}
     tables = {name: {"kind": "command", "command": ["sh", "-c", script]} for name, script in scripts.items()}
     (shell.folder / "worktrial.toml").write_text(tomli_w.dumps({"agents": tables}))

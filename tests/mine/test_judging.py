@@ -18,7 +18,7 @@ from worktrial.agents.questions import Judge
 from worktrial.errors import UsageError
 from worktrial.formats.gateway import GatewayConfig, UpstreamConfig
 from worktrial.mine.filters import PROMPT_REASONS
-from worktrial.mine.judging import agreement, judge, parse_answer, with_model_kinds
+from worktrial.mine.judging import agreement, judge_prompts, parse_answer, with_model_kinds
 from worktrial.store.suite import Suite
 
 YES = {"reason": None, "kind": "refactoring", "difficulty": "small", "explanation": "It is clear."}
@@ -59,7 +59,7 @@ async def test_answers_are_stored_beside_the_rules_and_asked_for_once(
     candidates = mined(repo.path).candidates
     suite = Suite(tmp_path / "suite")
     heard: list[str] = []
-    said = await judge(suite, candidates, asking(server, model), lambda one: heard.append(one.of))
+    said = await judge_prompts(suite, candidates, asking(server, model), lambda one: heard.append(one.of))
 
     by_subject = {candidate.subject: one for candidate, one in zip(candidates, said, strict=True)}
     one, two = by_subject["Add one"], by_subject["Add two"]
@@ -73,7 +73,7 @@ async def test_answers_are_stored_beside_the_rules_and_asked_for_once(
     assert (suite.path / "judge" / "gateway.jsonl").exists()
 
     asked = len(server.requests)
-    again = await judge(suite, candidates, asking(server, model), lambda _: None)
+    again = await judge_prompts(suite, candidates, asking(server, model), lambda _: None)
     assert len(server.requests) == asked + 2  # those without an answer
     assert [item.model_kind for item in again] == [item.model_kind for item in said]
 
@@ -87,7 +87,9 @@ async def test_answers_are_stored_beside_the_rules_and_asked_for_once(
 async def test_a_model_that_no_server_speaks_for_is_refused(repo: Repository, tmp_path: Path) -> None:
     repo.change("Add one", "one")
     with pytest.raises(UsageError, match="no key"):
-        await judge(Suite(tmp_path / "s"), mined(repo.path).candidates, Judge("gpt-x", GatewayConfig()), lambda _: None)
+        await judge_prompts(
+            Suite(tmp_path / "s"), mined(repo.path).candidates, Judge("gpt-x", GatewayConfig()), lambda _: None
+        )
 
 
 @given(

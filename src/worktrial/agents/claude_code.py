@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from worktrial.agents.real.contract import PROMPT, URL, Ask, Heard, Launch, Package, Wire
-from worktrial.agents.real.logs import Steps, as_count, as_dict, as_list, as_text, files, json_lines
+from worktrial.agents.real.logs import Steps, as_count, as_dict, as_list, as_text, files, json_lines, text_of
 from worktrial.formats.run import AgentConfig
 from worktrial.formats.trajectory import StepMetrics
 from worktrial.formats.trial import Usage
@@ -93,9 +93,7 @@ def _user(steps: Steps, content: object, at: object) -> None:
         steps.said("user", content, at)
     for block in map(as_dict, as_list(content)):
         if block.get("type") == "tool_result":
-            given = block.get("content")
-            texts = [as_text(as_dict(part).get("text")) for part in as_list(given)]
-            steps.gave(block.get("tool_use_id"), given if isinstance(given, str) else "\n".join(texts))
+            steps.gave(block.get("tool_use_id"), text_of(block.get("content")))
         elif block.get("type") == "text":
             steps.said("user", block.get("text"), at)
 

@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from worktrial.agents.real.contract import PROMPT, URL, Ask, Heard, Launch, Package, Wire
-from worktrial.agents.real.logs import Steps, as_count, as_dict, as_list, as_text, files, json_lines
+from worktrial.agents.real.logs import Steps, as_count, as_dict, as_text, files, json_lines, text_of
 from worktrial.formats.run import AgentConfig
 from worktrial.formats.trajectory import StepMetrics
 from worktrial.formats.trial import Usage
@@ -104,9 +104,9 @@ def _item(steps: Steps, item: dict[str, Any], at: object, answered: bool) -> boo
         if not answered:
             steps.replied(at=at)
         if kind == "message":
-            steps.more(_text(item.get("content")))
+            steps.more(text_of(item.get("content")))
         elif kind == "reasoning":
-            steps.more(reasoning=_text(item.get("summary")) or _text(item.get("content")))
+            steps.more(reasoning=text_of(item.get("summary")) or text_of(item.get("content")))
         else:
             given = item.get("arguments") or item.get("input") or item.get("action")
             steps.called(item.get("call_id") or item.get("id"), item.get("name") or kind, given)
@@ -119,22 +119,16 @@ def _item(steps: Steps, item: dict[str, Any], at: object, answered: bool) -> boo
 
 
 def _told(steps: Steps, item: dict[str, Any], at: object) -> None:
-    text = _text(item.get("content"))
+    text = text_of(item.get("content"))
     injected = as_dict(item.get("provenance")).get("type") == "harness" or text.startswith(_INJECTED)
     steps.said("user" if item.get("role") == "user" and not injected else "system", text, at)
 
 
-def _text(content: object) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n".join(as_text(as_dict(part).get("text")) for part in as_list(content))
-
-
 def _output(output: object) -> str:
     if isinstance(output, list):
-        return _text(output)
+        return text_of(output)
     if isinstance(output, dict):
-        return _text(output.get("content")) or json.dumps(output)
+        return text_of(output.get("content")) or json.dumps(output)
     return as_text(output)
 
 

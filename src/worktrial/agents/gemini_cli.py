@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from worktrial.agents.real.contract import PROMPT, URL, Ask, Heard, Launch, Package, Wire
-from worktrial.agents.real.logs import Steps, as_count, as_dict, as_list, as_text, json_lines, parsed
+from worktrial.agents.real.logs import Steps, as_count, as_dict, as_list, as_text, json_lines, parsed, text_of
 from worktrial.formats.run import AgentConfig
 from worktrial.formats.trajectory import StepMetrics
 from worktrial.formats.trial import Usage
@@ -72,14 +72,14 @@ class GeminiCli:
         steps, used = Steps(), Usage()
         for message in messages.values():
             if message["type"] == "user":
-                text = _text(message.get("content"))
+                text = text_of(message.get("content"))
                 source = "system" if text.startswith("<session_context>") else "user"
                 steps.said(source, text, message.get("timestamp"))
                 continue
             metrics = _metrics(as_dict(message.get("tokens")))
             thoughts = [as_text(as_dict(one).get("description")) for one in as_list(message.get("thoughts"))]
             steps.replied(
-                _text(message.get("content")),
+                text_of(message.get("content")),
                 reasoning="\n".join(thoughts),
                 at=message.get("timestamp"),
                 metrics=metrics,
@@ -102,12 +102,6 @@ def mcp_servers(config: AgentConfig) -> dict[str, Any]:
         name: {"command": server.command, "args": server.args, "env": server.env, "trust": True}
         for name, server in config.mcp.items()
     }
-
-
-def _text(content: object) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n".join(as_text(as_dict(part).get("text")) for part in as_list(content))
 
 
 def _result(call: dict[str, Any]) -> str:

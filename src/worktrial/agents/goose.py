@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from worktrial.agents.real.contract import CAPTURED, PROMPT, URL, Ask, Heard, Launch, Package, Wire
-from worktrial.agents.real.logs import Steps, as_dict, as_list, as_text, json_objects
+from worktrial.agents.real.logs import Steps, as_dict, as_list, as_text, json_objects, text_of
 from worktrial.formats.run import AgentConfig
 
 
@@ -77,8 +77,7 @@ def _message(steps: Steps, message: dict[str, Any], last: str) -> str:
     for part in parts:
         if part.get("type") == "toolResponse":
             value = as_dict(as_dict(part.get("toolResult")).get("value"))
-            texts = [as_text(as_dict(one).get("text")) for one in as_list(value.get("content"))]
-            steps.gave(part.get("id"), "\n".join(texts) or json.dumps(part.get("toolResult")))
+            steps.gave(part.get("id"), text_of(value.get("content")) or json.dumps(part.get("toolResult")))
         elif message.get("role") == "user":
             continue
         elif part.get("type") == "toolRequest":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from worktrial.agents.real.contract import URL, Ask, Heard, Launch, Package, Wire
-from worktrial.agents.real.logs import Steps, as_count, as_dict, as_list, as_text, parsed
+from worktrial.agents.real.logs import Steps, as_count, as_dict, as_list, as_text, parsed, text_of
 from worktrial.formats.run import AgentConfig
 from worktrial.formats.trajectory import StepMetrics
 
@@ -67,16 +67,16 @@ class MiniSweAgent:
             if role == "assistant":
                 used = as_dict(as_dict(extra.get("response")).get("usage"))
                 steps.replied(
-                    _text(message.get("content")), reasoning=message.get("reasoning_content"), at=at,
+                    text_of(message.get("content")), reasoning=message.get("reasoning_content"), at=at,
                     metrics=chat_metrics(used) if used else None,
                 )  # fmt: skip
                 for call in map(as_dict, as_list(message.get("tool_calls"))):
                     function = as_dict(call.get("function"))
                     steps.called(call.get("id"), function.get("name"), function.get("arguments"))
             elif role == "tool":
-                steps.gave(message.get("tool_call_id"), _text(message.get("content")))
+                steps.gave(message.get("tool_call_id"), text_of(message.get("content")))
             elif role in ("system", "user"):
-                steps.said(str(role), _text(message.get("content")), at)
+                steps.said(str(role), text_of(message.get("content")), at)
         version = as_text(as_dict(whole.get("info")).get("mini_version"))
         return Heard(steps.steps(), version=version)
 
@@ -100,9 +100,3 @@ def chat_metrics(used: Mapping[str, Any]) -> StepMetrics:
         completion_tokens=as_count(used.get("completion_tokens")),
         cached_tokens=as_count(as_dict(used.get("prompt_tokens_details")).get("cached_tokens")),
     )
-
-
-def _text(content: object) -> str:
-    if isinstance(content, list):
-        return "\n".join(as_text(as_dict(part).get("text")) for part in content)
-    return as_text(content)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from worktrial.agents.mini_swe_agent import litellm_model
 from worktrial.agents.real.contract import HOME, PROMPT, URL, Ask, Heard, Launch, Package, Wire
-from worktrial.agents.real.logs import Steps, as_dict, as_list, as_text, parsed
+from worktrial.agents.real.logs import Steps, as_dict, as_text, parsed, text_of
 from worktrial.formats.run import AgentConfig
 
 _LONGEST_ARGUMENT = 120_000
@@ -77,26 +76,20 @@ class OpenHands:
             if kind == "SystemPromptEvent":
                 steps.said("system", as_dict(event.get("system_prompt")).get("text"), at)
             elif kind == "MessageEvent" and event.get("source") == "user":
-                steps.said("user", _text(as_dict(event.get("llm_message")).get("content")), at)
+                steps.said("user", text_of(as_dict(event.get("llm_message")).get("content")), at)
             elif kind == "MessageEvent":
                 message = as_dict(event.get("llm_message"))
-                steps.replied(_text(message.get("content")), reasoning=message.get("reasoning_content"), at=at)
+                steps.replied(text_of(message.get("content")), reasoning=message.get("reasoning_content"), at=at)
             elif kind == "ActionEvent":
                 answer = as_text(event.get("llm_response_id"))
                 if answer != current or not steps.last_is_agents():
                     current = answer
-                    steps.replied(_text(event.get("thought")), reasoning=event.get("reasoning_content"), at=at)
+                    steps.replied(text_of(event.get("thought")), reasoning=event.get("reasoning_content"), at=at)
                 call = as_dict(event.get("tool_call"))
                 given = call.get("arguments") or as_dict(call.get("function")).get("arguments")
                 steps.called(event.get("tool_call_id"), event.get("tool_name"), given or event.get("action"))
             elif kind in ("ObservationEvent", "AgentErrorEvent", "UserRejectObservation"):
                 seen = as_dict(event.get("observation"))
-                text = _text(seen.get("content")) or as_text(seen.get("output")) or as_text(event.get("error"))
+                text = text_of(seen.get("content")) or as_text(seen.get("output")) or as_text(event.get("error"))
                 steps.gave(event.get("tool_call_id"), text)
         return Heard(steps.steps(), session)
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, list):
-        return "\n".join(as_text(as_dict(part).get("text")) for part in as_list(content))
-    return as_text(content)

@@ -11,11 +11,11 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -23,10 +23,13 @@ from worktrial.agents.basic.anthropic_messages import AnthropicMessages
 from worktrial.agents.basic.client import ModelClient, Retry
 from worktrial.agents.basic.messages import Asked, ContextOverflow, ProviderError, parse_json
 from worktrial.agents.basic.openai_chat import OpenAIChat
+from worktrial.formats.base import now
+from worktrial.formats.classification import ModelAnswer
 from worktrial.formats.gateway import GatewayConfig
 from worktrial.formats.run import AgentConfig
 from worktrial.gateway.configure import for_agents
 from worktrial.gateway.server import Gateway
+from worktrial.store.journal import Journal
 from worktrial.store.scratch import scratch_folder
 
 _AT_ONCE = 4
@@ -34,11 +37,12 @@ _CONNECT_S, _ANSWER_S = 30.0, 300.0
 _LONGEST_FOLDER = 60
 """Bytes of the path of the folder for temporary files; a socket's path holds some 100 in all."""
 
-Ask = Callable[[str], Awaitable[str]]
-"""Gives the answer to a request. Raises `NoAnswerError`."""
+Answer = TypeVar("Answer", bound=ModelAnswer)
+_Ask = Callable[[str], Awaitable[str]]
+"""Gives the answer to a request. Raises `_NoAnswerError`."""
 
 
-class NoAnswerError(Exception):
+class _NoAnswerError(Exception):
     """A request that got no answer; says why."""
 
 
@@ -58,11 +62,51 @@ class Judge:
         )
 
 
+async def ask_of_each(
+    judge: Judge,
+    instructions: str,
+    requests: Mapping[str, str],
+    *,
+    topic: str,
+    record: Path,
+    answers: Journal[Answer],
+    read: Callable[[str, str], dict[str, Any]],
+    make: Callable[..., Answer],
+    listen: Callable[[Answer], None],
+) -> list[Answer]:
+    """Ask about every candidate of `requests`, which has what to send by id, and append each answer to `answers`.
+
+    `read` gives an answer's own fields from the id and what the model wrote, or raises `ValueError`; `make` the answer
+    from those and the common ones. What was asked before in the same words is not asked again. A request that fails is
+    noted as such and does not stop the others. The gateway keeps its record in `record`, where the requests are called
+    `judge/TOPIC/1`. Raises `UsageError` when no server speaks for the model, `StorageError`.
+    """
+    known = {(one.of, one.request_sha256): one for one in answers if not one.error}
+    async with _asking(judge, instructions, f"judge/{topic}/1", record) as ask:
+
+        async def one(of: str, request: str) -> Answer:
+            digest = hashlib.sha256(f"{judge.model}\0{instructions}\0{request}".encode()).hexdigest()
+            if (before := known.get((of, digest))) is not None:
+                return before
+            try:
+                said = read(of, await ask(request))
+            except _NoAnswerError as error:
+                said = {"error": str(error)}
+            except ValueError as error:
+                said = {"error": f"not an answer: {error}"}
+            answer = make(of=of, at=now(), model=judge.model, request_sha256=digest, **said)
+            answers.append(answer)
+            listen(answer)
+            return answer
+
+        return list(await asyncio.gather(*(one(of, request) for of, request in requests.items())))
+
+
 @asynccontextmanager
-async def asking(judge: Judge, instructions: str, name: str, record: Path) -> AsyncIterator[Ask]:
+async def _asking(judge: Judge, instructions: str, name: str, record: Path) -> AsyncIterator[_Ask]:
     """Give a way to ask a model, four requests at a time; the gateway keeps its record in `record`.
 
-    `name` is what the requests are called there, `judge/…/1`. Raises `UsageError` when no server speaks for the model.
+    `name` is what the requests are called there. Raises `UsageError` when no server speaks for the model.
     """
     config = judge.config()
     servers, tied = for_agents(judge.gateway, [config])
@@ -91,19 +135,14 @@ async def asking(judge: Judge, instructions: str, name: str, record: Path) -> As
                         try:
                             return (await client.ask(instructions, [Asked(request)], [])).text
                         except ProviderError as error:
-                            raise NoAnswerError(f"{error.code}: {error}") from error
+                            raise _NoAnswerError(f"{error.code}: {error}") from error
                         except ContextOverflow as error:
-                            raise NoAnswerError(f"too long: {error}") from error
+                            raise _NoAnswerError(f"too long: {error}") from error
 
                 yield ask
         finally:
             gateway.close(opened)
             await gateway.stop()
-
-
-def request_digest(judge: Judge, instructions: str, request: str) -> str:
-    """Return the hash, in hex, of all that a model is sent."""
-    return hashlib.sha256(f"{judge.model}\0{instructions}\0{request}".encode()).hexdigest()
 
 
 def the_object(text: str) -> dict[str, Any]:

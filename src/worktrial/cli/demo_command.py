@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 import worktrial
+from worktrial.analyse.words import duration
+from worktrial.cli.campaign import Campaign
 from worktrial.cli.grade_command import conclude
 from worktrial.cli.output import talk
-from worktrial.cli.progress import seconds
-from worktrial.cli.session import Campaign, Validation
+from worktrial.cli.validation import Validation
 from worktrial.curate.bench import Settings
 from worktrial.demo import write_history
 from worktrial.demo.scripted import write_agents
@@ -71,7 +72,7 @@ def run(out: Path, repo: Path | None, isolation: str) -> int:
     _say("4. Writing the report")
     built = build(RunDir(out / "run"), out / "report")
     talk.print(f"\n{plain(built.decision.sentence)}\n", markup=False)
-    talk.print(f"It took {seconds(time.monotonic() - started)}. Open the report:", markup=False)
+    talk.print(f"It took {duration(time.monotonic() - started)}. Open the report:", markup=False)
     talk.print(f"  {built.index.absolute()}", markup=False, soft_wrap=True)
     talk.print("\nOn your own repository: worktrial mine REPO --suite DIR", markup=False)
     return 0

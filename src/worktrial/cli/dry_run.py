@@ -11,8 +11,8 @@ from rich.table import Table
 from worktrial.agents import CONTROLS
 from worktrial.analyse.forecast import Forecast, PastTrial, Range, forecast
 from worktrial.analyse.power import detectable_difference, tasks_needed
+from worktrial.analyse.words import duration
 from worktrial.cli.output import print_json, talk
-from worktrial.cli.progress import seconds
 from worktrial.errors import WorktrialError
 from worktrial.formats.run import AgentConfig, RunRequest
 from worktrial.run.plan import is_finished
@@ -143,7 +143,7 @@ def _total(parts: Sequence[Range | None]) -> Range | None:
 def _time(found: Range | None) -> str:
     if found is None:
         return "unknown"
-    return f"{seconds(found.expected)} ({seconds(found.low)} … {seconds(found.high)})"
+    return f"{duration(found.expected)} ({duration(found.low)} … {duration(found.high)})"
 
 
 def _money(found: Range | None) -> str:

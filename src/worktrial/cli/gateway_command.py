@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from worktrial.analyse.words import money
 from worktrial.cli.configuration import read_configuration
 from worktrial.cli.output import print_json, talk
 from worktrial.errors import UsageError
@@ -106,11 +107,10 @@ def _conclude(folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(summary)
         return
-    cost = "unknown" if summary["cost_usd"] is None else f"${summary['cost_usd']:.4f}"
     tokens = (
         f"{summary['input_tokens']} tokens in ({summary['cache_read_tokens']} cached), {summary['output_tokens']} out"
     )
-    click.echo(f"{summary['requests']} requests of {len(trials)} trials, {tokens}, {cost}")
+    click.echo(f"{summary['requests']} requests of {len(trials)} trials, {tokens}, {money(summary['cost_usd'])}")
     for one in summary["upstreams"]:
         rate = f"{one['error_rate']:.1%}" if one["error_rate"] is not None else "-"
         outcomes = ", ".join(f"{count} {name}" for name, count in sorted(one["outcomes"].items()))

@@ -64,10 +64,3 @@ def same_command() -> str:
     """Return the command line that was given, to show as the one that resumes."""
     program = Path(sys.argv[0]).name
     return shlex.join([*(["python", "-m", "worktrial"] if program == "__main__.py" else [program]), *sys.argv[1:]])
-
-
-def seconds(value: float) -> str:
-    """Return a duration for people."""
-    if value < 60:
-        return f"{value:.1f} s"
-    return f"{int(value // 60)} min {int(value % 60):02d} s"

@@ -13,9 +13,9 @@ from worktrial.analyse.reviews import retired_by_reviewers
 from worktrial.analyse.versions import mark_of
 from worktrial.cli.output import print_funnel, print_json, talk, warn_of
 from worktrial.cli.progress import same_command, working
-from worktrial.cli.session import REASONS as VALIDATION
-from worktrial.cli.session import Validation
 from worktrial.cli.session_logs import Log, asked_of, read_wanted, wanted_logs
+from worktrial.cli.validation import REASONS as VALIDATION
+from worktrial.cli.validation import Validation
 from worktrial.curate.bench import Settings
 from worktrial.curate.rolling import REASONS, cannot_back_out, merged, next_new, sort_out
 from worktrial.errors import FormatError, UsageError

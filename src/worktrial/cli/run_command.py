@@ -7,13 +7,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from worktrial.cli.campaign import Campaign, check_names
 from worktrial.cli.configuration import NAME, configured_agents, read_configuration
 from worktrial.cli.contenders import contender, with_verify
 from worktrial.cli.grade_command import conclude
 from worktrial.cli.output import talk, warn_of
 from worktrial.cli.progress import same_command
 from worktrial.cli.retired import print_retired
-from worktrial.cli.session import Campaign, check_names
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.config import Configuration, RunDefaults
 from worktrial.formats.run import AgentConfig, RunRequest, TrialLimits

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
-
-if TYPE_CHECKING:
-    from worktrial.store.suite import Suite
 
 
 @click.command("validate")
@@ -40,76 +36,13 @@ if TYPE_CHECKING:
     "--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration with the model servers of --judge."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the funnel as JSON on standard output.")
-def command(
-    suite: Path,
-    *,
-    runs: int,
-    jobs: int,
-    limit: int | None,
-    timeout: float,
-    thorough: bool,
-    sandbox: str,
-    runtime: str | None,
-    retry_infrastructure: bool,
-    judge_model: str | None,
-    config: Path | None,
-    as_json: bool,
-) -> int:
+def command(**given: object) -> int:
     """Prove the candidates of SUITE, newest first.
 
     Each change is put back, its environment built, and its tests run several times before and after, each time in a
     fresh copy. A candidate with a stable test that only passes with the change becomes a task; every other one is kept
     with its reason and evidence. Stopped work is taken up again by the same command.
     """
-    import asyncio
+    from worktrial.cli.validate_command import prove
 
-    from worktrial.cli.output import print_json, talk, warn_of
-    from worktrial.cli.progress import same_command, seconds
-    from worktrial.cli.session import Validation
-    from worktrial.cli.stability import print_relevance, print_stability
-    from worktrial.curate.bench import Settings
-    from worktrial.sandboxes.select import choose
-    from worktrial.store.suite import Suite
-
-    opened = Suite.open(suite)
-    chosen = choose(sandbox, runtime)
-    warn_of(chosen)
-    settings = Settings(runs=runs, jobs=jobs, timeout_s=timeout, thorough=thorough)
-    session = Validation(opened, chosen, settings, limit, retry_infrastructure=retry_infrastructure)
-    try:
-        summary = asyncio.run(session.run())
-    except KeyboardInterrupt:
-        talk.print(f"\nStopped. Nothing is lost; go on with:\n  {same_command()}", markup=False, soft_wrap=True)
-        return 130
-    session.print_funnel(summary)
-    talk.print(
-        f"{summary.accepted} of {summary.candidates} candidates are tasks now"
-        + (f"; {seconds(summary.test_s)} of tests" if summary.test_s else "; nothing had changed"),
-        markup=False,
-    )
-    flips = print_stability(summary, thorough=thorough)
-    relevance = print_relevance(summary)
-    if judge_model is not None:
-        relevance |= _judged(opened, limit, judge_model, config)
-    if as_json:
-        funnel = {"funnel": summary.funnel, "candidates": summary.candidates, "accepted": summary.accepted}
-        print_json({**funnel, **relevance, **flips})
-    return 0 if summary.accepted else 1
-
-
-def _judged(suite: Suite, limit: int | None, model: str, config: Path | None) -> dict[str, Any]:
-    """Ask a model about the test files of what was validated, and return what is to be said of it."""
-    import asyncio
-
-    from worktrial.agents.questions import Judge
-    from worktrial.cli.configuration import read_configuration
-    from worktrial.cli.progress import working
-    from worktrial.cli.stability import print_judged
-    from worktrial.curate.judging import judge_relevance
-    from worktrial.curate.validate import chosen
-
-    asked = Judge(model, read_configuration(config).gateway)
-    candidates = chosen(suite, limit)
-    with working("Asking", len(candidates)) as work:
-        said = asyncio.run(judge_relevance(suite, candidates, asked, lambda one: work.done(one.error or None)))
-    return print_judged(said)
+    return prove(given)

@@ -176,7 +176,7 @@ class Bench:
         language = load(candidate.language)
         found = {}
         for path, lines in changed_lines(patch).items():
-            text = (self.git.blob(trees.solution_tree, path) or b"").decode("utf-8", "replace")
+            text = self.git.file_text(trees.solution_tree, path) or ""
             if runnable := language.runnable_lines(path, text, lines):
                 found[path] = runnable
         self._lines[candidate.id] = found
@@ -233,7 +233,7 @@ class Bench:
         if tree not in self._texts:
             language = load(candidate.language)
             paths = sorted(path for path in self.files(tree) if language.holds_tests(path))
-            self._texts[tree] = {path: (self.git.blob(tree, path) or b"").decode("utf-8", "replace") for path in paths}
+            self._texts[tree] = {path: self.git.file_text(tree, path) or "" for path in paths}
         return self._texts[tree]
 
     # -- tests --

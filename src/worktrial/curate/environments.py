@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from datetime import date
+from functools import partial
 
 from worktrial.curate.bench import Bench
 from worktrial.errors import EnvironmentBuildError
@@ -69,11 +70,7 @@ class Environments:
         # What is declared is that of the solution; what is built over the base has nothing of the solution in it.
         base = await asyncio.to_thread(tree_layer, self._bench.git, trees.base_tree)
         solution = await asyncio.to_thread(tree_layer, self._bench.git, trees.solution_tree)
-
-        def read(path: str) -> str | None:
-            blob = self._bench.git.blob(trees.solution_tree, path)
-            return None if blob is None else blob.decode("utf-8", "replace")
-
+        read = partial(self._bench.git.file_text, trees.solution_tree)
         recipe = await language.resolve(read, self._bench.sandbox, solution.files, as_of=as_of, wide=wide)
         return recipe, await language.build(recipe, self._bench.sandbox, base.files)
 

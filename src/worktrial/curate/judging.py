@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
-from worktrial.agents.questions import Ask, Judge, NoAnswerError, asking, request_digest, the_object
-from worktrial.formats.base import now
+from worktrial.agents.questions import Judge, ask_of_each, the_object
 from worktrial.formats.candidate import Candidate
 from worktrial.formats.classification import RelevanceJudged
-from worktrial.formats.evidence import PREDICTED, Relevance
+from worktrial.formats.evidence import PREDICTED, Relevance, newest
 from worktrial.store.suite import Suite
 
 PROMPT_VERSION = "1"
@@ -34,31 +34,25 @@ async def judge_relevance(
 ) -> list[RelevanceJudged]:
     """Ask about every candidate whose test files were ranked, and append each answer to the suite's `relevance.jsonl`.
 
-    What was asked before in the same words is not asked again. A request that fails is noted as such and does not stop
-    the others. Raises `UsageError` when no server speaks for the model, `StorageError`.
+    See `worktrial.agents.questions.ask_of_each`.
     """
-    known = {(one.of, one.request_sha256): one for one in suite.judged_relevance if not one.error}
-    async with asking(judge, INSTRUCTIONS, "judge/relevance/1", suite.path / "judge") as ask:
-
-        async def one(candidate: Candidate) -> RelevanceJudged | None:
-            rankings = [one for one in suite.evidence(candidate.id) if isinstance(one, Relevance)]
-            ranked = rankings[-1] if rankings else None
-            if ranked is None or not ranked.ranked:
-                return None
-            request = _request(suite, candidate, ranked)
-            digest = request_digest(judge, INSTRUCTIONS, request)
-            if (before := known.get((candidate.id, digest))) is not None:
-                return before
-            said = RelevanceJudged(
-                of=candidate.id, at=now(), model=judge.model, prompt_version=PROMPT_VERSION, request_sha256=digest
-            )
-            said = await _beside_coverage(ask, request, said, ranked)
-            suite.judged_relevance.append(said)
-            listen(said)
-            return said
-
-        found = await asyncio.gather(*map(one, candidates))
-    return [one for one in found if one is not None]
+    ranked, requests = {}, {}
+    for candidate in candidates:
+        told = newest(suite.evidence(candidate.id), Relevance)
+        if told is not None and told.ranked:
+            ranked[candidate.id] = told
+            requests[candidate.id] = _request(suite, candidate, told)
+    return await ask_of_each(
+        judge,
+        INSTRUCTIONS,
+        requests,
+        topic="relevance",
+        record=suite.path / "judge",
+        answers=suite.judged_relevance,
+        read=lambda of, text: _beside_coverage(text, ranked[of]),
+        make=partial(RelevanceJudged, prompt_version=PROMPT_VERSION),
+        listen=listen,
+    )
 
 
 def _request(suite: Suite, candidate: Candidate, ranked: Relevance) -> str:
@@ -77,26 +71,19 @@ def _request(suite: Suite, candidate: Candidate, ranked: Relevance) -> str:
     )
 
 
-async def _beside_coverage(ask: Ask, request: str, said: RelevanceJudged, ranked: Relevance) -> RelevanceJudged:
-    """Return the answer held against coverage, or why there is none."""
+def _beside_coverage(text: str, ranked: Relevance) -> dict[str, Any]:
+    """Return the fields of an answer, held against coverage. Raises `ValueError`."""
     shown = {one.path for one in ranked.ranked}
-    try:
-        files, explanation = parse_answer(await ask(request), shown)
-    except NoAnswerError as error:
-        return said.model_copy(update={"error": str(error)})
-    except ValueError as error:
-        return said.model_copy(update={"error": f"not an answer: {error}"})
+    files, explanation = parse_answer(text, shown)
     covering = shown.intersection(ranked.covering_files)
     hit = len(covering.intersection(files))
-    return said.model_copy(
-        update={
-            "files": files,
-            "explanation": explanation,
-            "precision": hit / len(files) if files and ranked.covering_files else None,
-            # As of the ranking, no more can be found than may be named.
-            "recall": hit / min(len(covering), PREDICTED) if covering else None,
-        }
-    )
+    return {
+        "files": files,
+        "explanation": explanation,
+        "precision": hit / len(files) if files and ranked.covering_files else None,
+        # As of the ranking, no more can be found than may be named.
+        "recall": hit / min(len(covering), PREDICTED) if covering else None,
+    }
 
 
 def parse_answer(text: str, shown: set[str]) -> tuple[tuple[str, ...], str]:

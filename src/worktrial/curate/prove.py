@@ -87,13 +87,12 @@ def _relevance(bench: Bench, candidate: Candidate, measured: Measured) -> Releva
         source=source,
         words="\n".join(line[1:] for line in words.split("\n") if line.startswith(("+", "-"))),
     )
-    named = load(candidate.language).related_tests(source, sorted(tests))
     covering = {
         test.split("::", 1)[0]
         for test, ran in measured.covering.items()
         if any(set(lines.get(path, ())) & set(numbers) for path, numbers in ran.items())
     }
-    return against_coverage(rank(change, tests, bench.together(candidate), named), covering)
+    return against_coverage(rank(change, tests, bench.together(candidate), load(candidate.language)), covering)
 
 
 async def _run(

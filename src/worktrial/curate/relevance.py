@@ -10,23 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from worktrial.formats.evidence import PREDICTED, Ranked, Relevance
+from worktrial.languages.protocol import Language
 
 _FUSED = 60
 """Constant of reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)."""
 _K1, _B = 1.2, 0.75
 """Constants of BM25 (Robertson and Zaragoza 2009)."""
 _WORD = re.compile(r"[A-Za-z][a-z]+|[A-Z]+(?![a-z])|\d+")
-_IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+(?P<of>[\w.]+)[ \t]+import[ \t]+(?P<names>[^\n#]*)|import[ \t]+(?P<whole>[^\n#]*))",
-    re.MULTILINE,
-)
-
-_GO_IMPORT = re.compile(
-    r"""^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?["`]([\w./~-]+)["`][ \t]*(?://.*)?$""", re.MULTILINE
-)
 
 
 @dataclass(frozen=True)
@@ -44,17 +36,16 @@ def rank(
     change: Change,
     tests: Mapping[str, str],
     together: Sequence[Collection[str]],
-    named: Collection[str],
+    language: Language,
 ) -> tuple[Ranked, ...]:
     """Return the test files that anything speaks for, the likeliest first.
 
-    `tests` holds the text of each test file by path; `together` the paths of each earlier change; `named` the test
-    files that are named after a changed module.
+    `tests` holds the text of each test file by path; `together` the paths of each earlier change.
     """
     scores: dict[str, dict[str, float]] = {
         "history": _history(change.source, tests, together),
-        "name": {path: 1.0 for path in named if path in tests},
-        "imports": _imports(change.source, tests),
+        "name": dict.fromkeys(language.related_tests(change.source, sorted(tests)), 1.0),
+        "imports": {path: float(language.imported(path, text, change.source)) for path, text in tests.items()},
         "text": bm25(_words(f"{change.prompt}\n{change.words}"), {path: _words(text) for path, text in tests.items()}),
     }
     total: dict[str, float] = {}
@@ -121,33 +112,6 @@ def _history(source: Collection[str], tests: Collection[str], together: Sequence
     wanted = set(source)
     shared = [set(paths) for paths in together if wanted & set(paths)]
     return {path: sum(path in paths for paths in shared) / len(shared) for path in tests} if shared else {}
-
-
-def _imports(source: Collection[str], tests: Mapping[str, str]) -> dict[str, float]:
-    """Return how many of the changed modules each test file imports by name; one of Go's is a folder, its own too."""
-    modules = {_module(path) for path in source if path.endswith(".py")}
-    packages = {str(PurePosixPath(path).parent) for path in source if path.endswith(".go")}
-    found = {path: len(modules & _imported(text)) for path, text in tests.items() if modules}
-    for path, text in tests.items():
-        if packages and path.endswith(".go"):
-            reached = {"/" + name for name in _GO_IMPORT.findall(text)}
-            own = str(PurePosixPath(path).parent)
-            near = sum(own == one or any(name.endswith("/" + one) for name in reached) for one in packages)
-            found[path] = found.get(path, 0) + near
-    return {path: float(count) for path, count in found.items()}
-
-
-def _module(path: str) -> str:
-    pure = PurePosixPath(path)
-    return pure.parent.name if pure.stem == "__init__" else pure.stem
-
-
-def _imported(text: str) -> set[str]:
-    found: set[str] = set()
-    for match in _IMPORT.finditer(text):
-        for part in (match["of"], match["names"], match["whole"]):
-            found.update(re.findall(r"\w+", part or ""))
-    return found
 
 
 def _words(text: str) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from worktrial.curate.thorough import check
 from worktrial.errors import StorageError, WorktrialError, first_error
 from worktrial.formats.base import now
 from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import CoverageRun, Decision, EnvironmentUse, Relevance, Started, TestRun
+from worktrial.formats.evidence import Decision, Relevance, Started, TestRun, newest
 from worktrial.formats.suite import SuiteInfo
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.authors import known_names
@@ -90,20 +91,7 @@ async def validate(
     before = _set_aside(suite, ledger)
     test_s = 0.0
     if pending:
-        repository = open_repository(Path(info.repository))
-        with scratch_folder() as scratch:
-            git = scratch_repository(scratch / "scratch.git", objects_dir(repository))
-            bench = Bench(
-                suite=suite,
-                git=git,
-                sandbox=sandbox,
-                settings=settings,
-                head=info.head,
-                candidates=candidates,
-                keys=keys,
-                known=known_names(repository) if info.redacted else None,
-            )
-            await bench.prepare()
+        async with _bench(suite, sandbox, settings, candidates, keys) as bench:
             await _work_off(bench, ledger, pending, decisions, listen)
             test_s = bench.test_s
     reasons = Counter(decision.reason for decision in decisions.values() if decision is not None)
@@ -120,6 +108,28 @@ async def validate(
     )
 
 
+@contextlib.asynccontextmanager
+async def _bench(
+    suite: Suite, sandbox: Sandbox, settings: Settings, candidates: list[Candidate], keys: dict[str, str]
+) -> AsyncIterator[Bench]:
+    """Give a bench over the suite's repository, with every candidate put back."""
+    info = suite.info()
+    repository = open_repository(Path(info.repository))
+    with scratch_folder() as scratch:
+        bench = Bench(
+            suite=suite,
+            git=scratch_repository(scratch / "scratch.git", objects_dir(repository)),
+            sandbox=sandbox,
+            settings=settings,
+            head=info.head,
+            candidates=candidates,
+            keys=keys,
+            known=known_names(repository) if info.redacted else None,
+        )
+        await bench.prepare()
+        yield bench
+
+
 def chosen(
     suite: Suite, limit: int | None, *, only: Collection[str] | None = None, skip: Collection[str] = ()
 ) -> list[Candidate]:
@@ -129,11 +139,8 @@ def chosen(
 
 
 def _relevance(suite: Suite, candidates: list[Candidate]) -> tuple[Relevance, ...]:
-    found = []
-    for candidate in candidates:
-        told = [record for record in suite.evidence(candidate.id) if isinstance(record, Relevance)]
-        found += told[-1:]
-    return tuple(found)
+    told = (newest(suite.evidence(candidate.id), Relevance) for candidate in candidates)
+    return tuple(one for one in told if one is not None)
 
 
 def _is_open(decision: Decision | None, settings: Settings) -> bool:
@@ -247,13 +254,3 @@ def decided(suite: Suite, candidate: Candidate, key: str) -> Decision | None:
     if decision.accepted and not (suite.task_dir(candidate.id) / "task.toml").exists():
         return None
     return decision
-
-
-def test_seconds(suite: Suite) -> float:
-    """Return the summed wall-clock seconds of every test process in the suite's evidence."""
-    return sum(
-        record.wall_s
-        for candidate in suite.candidates
-        for record in suite.evidence(candidate.id)
-        if isinstance(record, TestRun | CoverageRun | EnvironmentUse)
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
@@ -245,3 +246,14 @@ EvidenceRecord = Annotated[
     Started | PutBack | EnvironmentUse | Selection | Relevance | CoverageRun | TestRun | LeakProof | Decision,
     Field(discriminator="record"),
 ]
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+def newest(records: Iterable[EvidenceRecord], kind: type[Kind]) -> Kind | None:
+    """Return the last record of a kind; None: there is none."""
+    found = None
+    for record in records:
+        if isinstance(record, kind):
+            found = record
+    return found

@@ -50,9 +50,6 @@ class TrialMeter:
         self.outcomes: Counter[Outcome] = Counter()
         self.tool_calls: Counter[str] = Counter()
         """Calls the model asked for, by the tool's name."""
-        self.malformed_calls = 0
-        self.retries = 0
-        self.last_error = ""
         self._usage = Usage(cost_usd=0.0, cost_source="metered")
         self._bodies: dict[str, tuple[str, int]] = {}
         self._failed: dict[str, tuple[str, int]] = {}
@@ -75,10 +72,7 @@ class TrialMeter:
         if not first and self._failed:
             first, number = self._failed.get(_without_streaming(body), ("", 0))
         self._bodies[digest] = (first or identifier, number + 1)
-        if not first:
-            return Try()
-        self.retries += 1
-        return Try(number + 1, first)
+        return Try(number + 1, first) if first else Try()
 
     def failed(self, identifier: str, body: bytes, tried: Try) -> None:
         """Remember a request that was not answered."""
@@ -87,11 +81,8 @@ class TrialMeter:
     def add(self, record: GatewayRecord) -> None:
         """Add a request that is over to the sums."""
         self.outcomes[record.outcome] += 1
-        if record.outcome != "answered":
-            self.last_error = record.error
         for call in record.tool_calls:
             self.tool_calls[call.name] += 1
-            self.malformed_calls += call.malformed
         self._usage = _added(self._usage, record)
 
     def usage(self) -> Usage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from worktrial.errors import FormatError, WorktrialError
@@ -101,11 +102,7 @@ def _readable(path: str) -> str:
 
 
 def _decides_tests(git: Git, language: Language, tree: str, path: str) -> bool:
-    def content() -> str | None:
-        blob = git.blob(tree, path)
-        return None if blob is None else blob.decode("utf-8", "replace")
-
-    return language.infrastructure(path) or language.role(path, content) == "test"
+    return language.infrastructure(path) or language.role(path, partial(git.file_text, tree, path)) == "test"
 
 
 def _write_tree(git: Git, files: dict[str, tuple[str, str]]) -> str:

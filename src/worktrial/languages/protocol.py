@@ -145,6 +145,10 @@ class Language(Protocol):
         """Return those of `tests` that by their name test one of the modules in `source`."""
         ...
 
+    def imported(self, path: str, text: str, source: Collection[str]) -> int:
+        """Return how many of the modules in `source` a test file, with `text` at `path`, imports by their name."""
+        ...
+
     def runnable_lines(self, path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
         """Return those of `lines` that a test can run: no blank lines, comments, docstrings."""
         ...

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
-from worktrial.agents.questions import Ask, Judge, NoAnswerError, asking, request_digest, the_object
-from worktrial.formats.base import now
+from worktrial.agents.questions import Judge, ask_of_each, the_object
 from worktrial.formats.candidate import Candidate
 from worktrial.formats.classification import Classification
 from worktrial.formats.provenance import Difficulty, WorkKind
@@ -35,28 +33,25 @@ _LONGEST = 24_000
 """Characters of a prompt that are sent."""
 
 
-async def judge(
+async def judge_prompts(
     suite: Suite, candidates: Sequence[Candidate], judge: Judge, listen: Callable[[Classification], None]
 ) -> list[Classification]:
-    """Ask about every candidate, four at a time, and append each answer to the suite's `classification.jsonl`.
+    """Ask about every candidate, and append each answer to the suite's `classification.jsonl`.
 
-    What was asked before in the same words is not asked again. A request that fails is noted as such and does not stop
-    the others. Raises `UsageError` when no server speaks for the model, `StorageError`.
+    See `worktrial.agents.questions.ask_of_each`.
     """
-    known = {(one.of, one.request_sha256): one for one in suite.classification if not one.error}
-    async with asking(judge, INSTRUCTIONS, "judge/classification/1", suite.path / "judge") as ask:
-
-        async def one(candidate: Candidate) -> Classification:
-            request = _request(candidate)
-            digest = request_digest(judge, INSTRUCTIONS, request)
-            if (before := known.get((candidate.id, digest))) is not None:
-                return before
-            said = _beside_rules(candidate, judge.model, digest, await _ask(ask, request))
-            suite.classification.append(said)
-            listen(said)
-            return said
-
-        return list(await asyncio.gather(*map(one, candidates)))
+    rules = {candidate.id: _rules(candidate) for candidate in candidates}
+    return await ask_of_each(
+        judge,
+        INSTRUCTIONS,
+        {candidate.id: _request(candidate) for candidate in candidates},
+        topic="classification",
+        record=suite.path / "judge",
+        answers=suite.classification,
+        read=lambda _, text: parse_answer(text),
+        make=lambda of, **said: Classification(of=of, prompt_version=PROMPT_VERSION, **rules[of], **said),
+        listen=listen,
+    )
 
 
 def with_model_kinds(candidates: Sequence[Candidate], said: Sequence[Classification]) -> tuple[Candidate, ...]:
@@ -86,16 +81,6 @@ def _request(candidate: Candidate) -> str:
     return f"<prompt>\n{candidate.prompt[:_LONGEST]}\n</prompt>\n\nFiles that the change touched:\n{files}"
 
 
-async def _ask(ask: Ask, request: str) -> dict[str, Any]:
-    """Return the fields of the answer, or `error`."""
-    try:
-        return parse_answer(await ask(request))
-    except NoAnswerError as error:
-        return {"error": str(error)}
-    except ValueError as error:
-        return {"error": f"not an answer: {error}"}
-
-
 def parse_answer(text: str) -> dict[str, Any]:
     """Return the fields of a model's answer. Raises `ValueError`."""
     said = the_object(text)
@@ -110,17 +95,12 @@ def parse_answer(text: str) -> dict[str, Any]:
     return {"model_reason": reason, "model_kind": kind, "model_difficulty": difficulty, "explanation": explanation}
 
 
-def _beside_rules(candidate: Candidate, model: str, digest: str, answer: dict[str, Any]) -> Classification:
+def _rules(candidate: Candidate) -> dict[str, Any]:
+    """Return the fields that say what the rules make of a candidate."""
     against = judge_prompt(candidate.prompt, candidate.prompt_kind)
     work = candidate.work
-    return Classification(
-        of=candidate.id,
-        at=now(),
-        model=model,
-        prompt_version=PROMPT_VERSION,
-        request_sha256=digest,
-        rule_reason=None if against is None else against.name,
-        rule_kind=None if work is None else work.kind,
-        rule_difficulty=None if work is None else work.difficulty,
-        **answer,
-    )
+    return {
+        "rule_reason": None if against is None else against.name,
+        "rule_kind": None if work is None else work.kind,
+        "rule_difficulty": None if work is None else work.difficulty,
+    }

@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple
 
 from worktrial.pages.text import visible
 
+MAX_BYTES = 2 * 1024**2
+"""Bytes of a patch that are read for a page."""
 MAX_LINES = 1500
 """Lines shown of one file; the rest is counted."""
 MAX_PATCH_LINES = 5000
@@ -47,6 +49,18 @@ class FileDiff:
     removed: int = 0
     cut: int = 0
     """Lines left out of `lines` for their number."""
+
+
+def fit(patch: bytes, size: int) -> tuple[bytes, str]:
+    """Return what is read of a patch of `size` bytes, whole lines of it, and what to say of the rest; empty: no rest.
+
+    Of a large one `patch` need not be more than its first `MAX_BYTES`.
+    """
+    if size <= MAX_BYTES:
+        return patch, ""
+    shown = patch[:MAX_BYTES]
+    said = f"Cut: the patch has {size / 1024**2:,.1f} MiB, of which the first {MAX_BYTES // 1024**2} are shown."
+    return shown[: shown.rfind(b"\n") + 1], said
 
 
 def parse(patch: bytes) -> list[FileDiff]:

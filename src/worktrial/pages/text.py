@@ -53,6 +53,12 @@ def plain(text: str) -> str:
     return visible(text)
 
 
+def title_of(prompt: str, most: int) -> str:
+    """Return the first line of a prompt that says anything, of at most `most` characters, for lists."""
+    line = next((line.strip("# \t") for line in prompt.splitlines() if line.strip("# \t")), "")
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
+
+
 def shorten(text: str, limit: int) -> Excerpt:
     """Return `text` cleaned, its middle cut out when it is longer than `limit` characters."""
     if len(text) <= limit:

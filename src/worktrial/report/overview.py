@@ -53,7 +53,6 @@ def index_page(found: Reckoning, landed: Landed, live: Live = NOT_LIVE) -> str:
     """Return the first page."""
     summary, decision, links = found.summary, found.decision, Links()
     agents = [*summary.contenders, *summary.controls]
-    points, by_time = figures.points(found)
     habits, times = figures.all_habits(summary), figures.times(summary)
     rows = Grid(summary, landed, links, live)
     failed = failures(summary)
@@ -72,19 +71,9 @@ def index_page(found: Reckoning, landed: Landed, live: Live = NOT_LIVE) -> str:
         "lead": lead,
         "difference": difference_bar(lead.paired) if lead and lead.paired else None,
         "decimals": decimals_of(lead.paired) if lead and lead.paired else 0,
-        "pareto": pareto_chart(points, "seconds" if by_time else "usd", decision.agent or decision.keep),
-        "pareto_points": figures.beaten_by(points),
-        "by_time": by_time,
         "found": found,
         "tied": figures.tied(found),
-        "costs": money.cost_views(found),
-        "cost_parts": money.counted_parts(found),
-        "uncounted": money.uncounted_parts(found),
-        "fates": money.FATES,
-        "scores": money.score_views(found.scoring) if found.scoring else [],
-        "score_words": money.score_words(found.scoring) if found.scoring else "",
-        "criteria": list(money.CRITERION_NAMES.values()),
-        "routes": money.route_views(found),
+        **_worth(found),
         "times": times[0],
         "time_axis": log_axis(times[1], duration),
         "habits": habits,
@@ -99,9 +88,28 @@ def index_page(found: Reckoning, landed: Landed, live: Live = NOT_LIVE) -> str:
         "reviewed": sum(bool(landed.reviews(task)) for task in summary.request.tasks),
         "dates": dates(summary),
         "made_at": now(),
+        "under_way": live.under_way,
     }
-    values["under_way"] = live.under_way
     return render("index.html", links, live=live.is_live, **values, contents=_contents(values))
+
+
+def _worth(found: Reckoning) -> dict[str, Any]:
+    """Return what the page says of cost, and of quality by cost."""
+    points, by_time = figures.points(found)
+    taken = found.decision.agent or found.decision.keep
+    return {
+        "pareto": pareto_chart(points, "seconds" if by_time else "usd", taken),
+        "pareto_points": figures.beaten_by(points),
+        "by_time": by_time,
+        "costs": money.cost_views(found),
+        "cost_parts": money.counted_parts(found),
+        "uncounted": money.uncounted_parts(found),
+        "fates": money.FATES,
+        "scores": money.score_views(found.scoring) if found.scoring else [],
+        "score_words": money.score_words(found.scoring) if found.scoring else "",
+        "criteria": list(money.CRITERION_NAMES.values()),
+        "routes": money.route_views(found),
+    }
 
 
 def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:

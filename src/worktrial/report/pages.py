@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from worktrial.analyse.summary import RunSummary, TrialRow
 from worktrial.errors import FormatError
 from worktrial.formats.verdict import Verdict
-from worktrial.pages.diffs import FileDiff, parse, sides
+from worktrial.pages.diffs import MAX_BYTES, FileDiff, fit, parse, sides
 from worktrial.pages.render import diff_table
 from worktrial.pages.text import Excerpt, read_excerpt
 from worktrial.redaction.redactor import Redactor
@@ -21,7 +22,6 @@ from worktrial.report.render import Links, render
 from worktrial.report.steps import trajectory_view
 from worktrial.store.run import TrialDir
 
-PATCH_BYTES = 2 * 1024**2
 LOG_HEAD_BYTES = 16 * 1024
 LOG_TAIL_BYTES = 64 * 1024
 LOGS = 6
@@ -122,14 +122,9 @@ def read_patch(folder: TrialDir, *, redact: bool) -> PatchView:
         return PatchView([], missing=True)
     try:
         with path.open("rb") as file:
-            data = file.read(PATCH_BYTES + 1)
+            data, cut = fit(file.read(MAX_BYTES), os.fstat(file.fileno()).st_size)
     except OSError as error:
         raise FormatError(f"could not read {path}", cause=error.strerror or str(error)) from error
-    cut = ""
-    if len(data) > PATCH_BYTES:
-        size = path.stat().st_size / 1024**2
-        cut = f"Cut: the patch has {size:,.1f} MiB, of which the first {PATCH_BYTES // 1024**2} are shown."
-        data = data[: data.rfind(b"\n") + 1]
     return PatchView(parse(Redactor().patch(data, "patch.diff") if redact else data), cut=cut)
 
 

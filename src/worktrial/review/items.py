@@ -12,26 +12,26 @@ from worktrial.formats.candidate import Candidate, Role
 from worktrial.formats.evidence import (
     CoverageRun,
     Decision,
-    EnvironmentUse,
     EvidenceRecord,
     LeakProof,
     PutBack,
     Selection,
     Started,
     TestRun,
+    newest,
 )
 from worktrial.formats.provenance import Provenance, Work
 from worktrial.formats.task import ExpectedTests, Task
-from worktrial.pages.diffs import FileDiff, parse
-from worktrial.pages.text import Excerpt, shorten
+from worktrial.pages.diffs import FileDiff, fit, parse
+from worktrial.pages.text import Excerpt, shorten, title_of
 from worktrial.store.cache import digest
 from worktrial.store.git import open_repository
 from worktrial.store.suite import Suite
 
+TITLE_CHARACTERS = 110
 PROMPT_CHARACTERS = 40_000
 MESSAGE_CHARACTERS = 10_000
 OUTPUT_CHARACTERS = 4000
-PATCH_BYTES = 2 * 1024**2
 _HIDDEN: tuple[Role, ...] = ("test",)
 _LANDED: tuple[Role, ...] = ("source", "docs", "config", "other")
 
@@ -128,7 +128,8 @@ class Items:
     def title(self, item: str) -> str:
         """Return the first line of an item's prompt."""
         candidate = self._candidates.get(item)
-        return _title(candidate.prompt if candidate is not None else self._suite.prompt(item)) or item
+        prompt = candidate.prompt if candidate is not None else self._suite.prompt(item)
+        return title_of(prompt, TITLE_CHARACTERS) or item
 
     def of(self, item: str) -> str:
         """Return the hash of what labels on an item are about, as it was when it was first asked for."""
@@ -157,7 +158,7 @@ class Items:
         return Item(
             id=item,
             of=self.of(item),
-            title=_title(prompt) or item,
+            title=title_of(prompt, TITLE_CHARACTERS) or item,
             prompt=shorten(prompt, PROMPT_CHARACTERS),
             turns=[shorten(turn, PROMPT_CHARACTERS) for turn in turns],
             candidate=candidate,
@@ -178,17 +179,9 @@ class Items:
         return (self._suite.task_dir(item) / "task.toml").is_file()
 
 
-def _title(prompt: str, most: int = 110) -> str:
-    line = next((line.strip("# \t") for line in prompt.splitlines() if line.strip("# \t")), "")
-    return line if len(line) <= most else f"{line[: most - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
-
-
 def _patch(data: bytes) -> Diff:
-    if len(data) <= PATCH_BYTES:
-        return Diff(parse(data))
-    whole = data[:PATCH_BYTES]
-    size = f"{len(data) / 1024**2:,.1f} MiB, of which the first {PATCH_BYTES // 1024**2} are shown"
-    return Diff(parse(whole[: whole.rfind(b"\n") + 1]), f"Cut: the patch has {size}.")
+    shown, cut = fit(data, len(data))
+    return Diff(parse(shown), cut)
 
 
 def _landed(suite: Suite, candidate: Candidate | None, roles: tuple[Role, ...]) -> Diff:
@@ -206,28 +199,19 @@ def _landed(suite: Suite, candidate: Candidate | None, roles: tuple[Role, ...]) 
 
 def _evidence(records: Iterable[EvidenceRecord]) -> Evidence:
     """Return what the last validation of an item saw."""
-    last: dict[type, EvidenceRecord] = {}
-    runs: list[TestRun] = []
+    told: list[EvidenceRecord] = []
     for record in records:
         if isinstance(record, Started):
-            last, runs = {}, []
-        elif isinstance(record, TestRun):
-            runs.append(record)
-        elif not isinstance(record, EnvironmentUse):
-            last[type(record)] = record
+            told.clear()
+        told.append(record)
+    runs = [record for record in told if isinstance(record, TestRun)]
     tail = next((run.output_tail for run in runs if run.state == "solution" and run.output_tail), "")
-
-    def get(kind: type) -> EvidenceRecord | None:
-        return last.get(kind)
-
-    decision, put_back, selection = get(Decision), get(PutBack), get(Selection)
-    coverage, leaks = get(CoverageRun), get(LeakProof)
     return Evidence(
-        decision=decision if isinstance(decision, Decision) else None,
-        put_back=put_back if isinstance(put_back, PutBack) else None,
-        selection=selection if isinstance(selection, Selection) else None,
-        coverage=coverage if isinstance(coverage, CoverageRun) else None,
-        leaks=leaks if isinstance(leaks, LeakProof) else None,
+        decision=newest(told, Decision),
+        put_back=newest(told, PutBack),
+        selection=newest(told, Selection),
+        coverage=newest(told, CoverageRun),
+        leaks=newest(told, LeakProof),
         runs=[_row(run) for run in runs],
         output=shorten(tail, OUTPUT_CHARACTERS) if tail else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from worktrial.agents import CONTROLS, context_file, converses
@@ -21,7 +22,7 @@ from worktrial.gateway.limits import Budget
 from worktrial.gateway.recording import RECORDS, read_records
 from worktrial.gateway.trials import usage_of
 from worktrial.languages import load
-from worktrial.languages.protocol import BuiltEnvironment, ReadFile
+from worktrial.languages.protocol import BuiltEnvironment
 from worktrial.run.link import asks
 from worktrial.run.redacting import redact_trial
 from worktrial.sandboxes.layers import TreeLayer, read_tree, repository_layer, tree_layer
@@ -160,7 +161,7 @@ class Attempts:
             limits=self._limits,
             budget=self._budget,
             logs=trial_dir.logs,
-            checks=language.checks(self._reader(task), active.env["PATH"]),
+            checks=language.checks(partial(self._git.file_text, task.base_tree), active.env["PATH"]),
             solution=lambda: self._suite.patch(task.id, "solution"),
             gateway=self._gateway,
         )
@@ -182,13 +183,6 @@ class Attempts:
         if converses(config.kind):
             return _Asked(task.prompts[0], task.prompts[1:], "conversation")
         return _Asked(consolidated(task.prompts), (), "consolidated")
-
-    def _reader(self, task: Task) -> ReadFile:
-        def read(path: str) -> str | None:
-            blob = self._git.blob(task.base_tree, path)
-            return None if blob is None else blob.decode("utf-8", "replace")
-
-        return read
 
     async def _patch(self, workspace: Workspace, layer: TreeLayer, environment: BuiltEnvironment, task: Task) -> bytes:
         tree = await read_tree(workspace, self._git, layer, environment.additions)

@@ -128,6 +128,11 @@ class Git:
         except GitError:
             return None
 
+    def file_text(self, tree: str, path: str) -> str | None:
+        """Return `blob` as text, what is no UTF-8 in it replaced."""
+        blob = self.blob(tree, path)
+        return None if blob is None else blob.decode("utf-8", "replace")
+
     def tree_files(self, tree: str) -> dict[str, tuple[str, str]]:
         """Return mode and object id of every file in `tree`, by path."""
         found = {}

@@ -210,10 +210,6 @@ class Suite:
         """Return a hash over what all tasks are made of: two suites with the same digest ask the same."""
         return digest(*(part for task in self.task_ids() for part in self._parts(task)))
 
-    def task_digest(self, task: str) -> str:
-        """Return a hash over what one task is made of."""
-        return digest(*self._parts(task))
-
     def _parts(self, task: str) -> Iterator[str | bytes]:
         for path in sorted(self.task_dir(task).iterdir()):
             if path.name != "leaks.json":

@@ -39,6 +39,13 @@ def as_text(value: object) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}\n[… {len(text) - MAX_TEXT} characters cut …]"
 
 
+def text_of(content: object) -> str:
+    """Return the content of a message, which is text or a list of parts that have some."""
+    if isinstance(content, list):
+        return "\n".join(as_text(as_dict(part).get("text")) for part in content)
+    return as_text(content)
+
+
 def as_count(value: object) -> int | None:
     """Return a count of tokens, or None for what cannot be one."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None

@@ -80,7 +80,7 @@ class Looker:
             for line in lines(data):
                 self.take(line_piece(line), inside)
 
-    def unwrapped(self, reader, data, inside, depth):
+    def unwrapped(self, reader: Callable[[bytes, str, int], None], data: bytes, inside: str, depth: int) -> bool:
         """Tell whether `reader` could read it: if not, it only looked like one and is read as it is."""
         try:
             reader(data, inside, depth - 1)
@@ -88,11 +88,11 @@ class Looker:
             return False
         return True
 
-    def wrapped(self, data):
+    def wrapped(self, data: bytes) -> Callable[[bytes, str, int], None] | None:
         """Return what reads a wrapping that `data` begins like, or None."""
         if data[257:262] == b"ustar":
             return self.tar
-        readers = {
+        readers: dict[bytes, Callable[[bytes, str, int], None]] = {
             importlib.util.MAGIC_NUMBER: self.bytecode,
             **dict.fromkeys((b"PK\3\4", b"PK\5\6"), self.zip),
             **dict.fromkeys((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"), self.compressed),
@@ -101,13 +101,13 @@ class Looker:
         }
         return next((reader for start, reader in readers.items() if data.startswith(start)), None)
 
-    def spend(self, size):
+    def spend(self, size: int) -> None:
         """Count what was unpacked, bytes."""
         self.unpacked_left -= size
         if self.unpacked_left < 0:
             raise TooMuchError("unpacks to too much")
 
-    def bytecode(self, data, inside, depth):
+    def bytecode(self, data: bytes, inside: str, depth: int) -> None:
         """Take the functions of a compiled module, and the text in its constants."""
         code = marshal.loads(data[16:])  # noqa: S302 - in a sandbox, where the tests will load it as well
         if not isinstance(code, types.CodeType):
@@ -119,7 +119,7 @@ class Looker:
             for line in lines(text):
                 self.take(line_piece(line), inside)
 
-    def zip(self, data, inside, depth):
+    def zip(self, data: bytes, inside: str, depth: int) -> None:
         """Read the members of a zip file, a wheel or an egg."""
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             self.counts["archives"] += 1
@@ -128,16 +128,17 @@ class Looker:
                 with archive.open(member) as file:
                     self.data(file.read(member.file_size + 1), inside + "!" + member.filename, depth)
 
-    def tar(self, data, inside, depth):
+    def tar(self, data: bytes, inside: str, depth: int) -> None:
         """Read the members of a tar file."""
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             self.counts["archives"] += 1
             for member in archive:
-                if member.isfile():
+                file = archive.extractfile(member) if member.isfile() else None
+                if file is not None:
                     self.spend(member.size)
-                    self.data(archive.extractfile(member).read(), inside + "!" + member.name, depth)
+                    self.data(file.read(), inside + "!" + member.name, depth)
 
-    def compressed(self, data, inside, depth):
+    def compressed(self, data: bytes, inside: str, depth: int) -> None:
         """Read a gzip, bzip2, xz or zlib stream; the last is what a loose git object is."""
         room = min(self.unpacked_left, self.file_bytes * 4) + 1
         if data[:3] == b"BZh":
@@ -154,7 +155,7 @@ class Looker:
             plain = content
         self.data(plain, inside + "!", depth)
 
-    def pack(self, data, inside, depth):
+    def pack(self, data: bytes, inside: str, depth: int) -> None:
         """Read the objects of a git pack one after the other; deltas as they are, for the lines they bring."""
         count = int.from_bytes(data[8:12], "big")
         place = 12
@@ -183,7 +184,7 @@ class Looker:
             self.data(b"".join(parts), inside + "!", 0)
 
 
-def is_of_its_source(path, data):
+def is_of_its_source(path: bytes, data: bytes) -> bool:
     """Tell whether bytecode was compiled from the source beside it, as that is now: then the source says it all."""
     folder, name = os.path.split(path)
     source = os.path.join(os.path.dirname(folder), name.split(b".")[0] + b".py")
@@ -209,12 +210,12 @@ def line_piece(line: bytes) -> bytes:
     return hashlib.blake2b(line, digest_size=8).digest()
 
 
-def blob_piece(data):
+def blob_piece(data: bytes) -> bytes:
     """Return the piece of a whole file: the beginning of the id git gives it."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data).digest()[:8]  # noqa: S324 - it is git's
 
 
-def body_pieces(code):
+def body_pieces(code: types.CodeType) -> Iterator[bytes]:
     """Yield a piece for every function of a module: its bytecode and the names it uses, not where its lines are."""
     if len(code.co_code) >= LEAST_BODY:
         names = "\0".join((*code.co_names, "", *code.co_varnames))
@@ -224,7 +225,7 @@ def body_pieces(code):
             yield from body_pieces(constant)
 
 
-def texts(code):
+def texts(code: types.CodeType) -> Iterator[bytes]:
     """Yield the text and bytes among the constants of a module."""
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -235,6 +236,6 @@ def texts(code):
             yield constant
 
 
-def name_of(path):
+def name_of(path: bytes) -> str:
     """Return a path as text that JSON can hold."""
     return path.decode("utf-8", "backslashreplace")

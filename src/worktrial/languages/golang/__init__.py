@@ -44,6 +44,9 @@ class _Go:
     def related_tests(self, source: Collection[str], tests: Collection[str]) -> tuple[str, ...]:
         return paths.related_tests(source, tests)
 
+    def imported(self, path: str, text: str, source: Collection[str]) -> int:
+        return syntax.imported(path, text, source)
+
     def runnable_lines(self, path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
         return syntax.runnable_lines(path, text, lines)
 

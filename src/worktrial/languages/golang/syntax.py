@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from pathlib import PurePosixPath
 
 from worktrial.languages.golang.scan import ScanError, Token, body_of, code, matching, tokens
 
+_IMPORT = re.compile(r"""^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?["`]([\w./~-]+)["`][ \t]*(?://.*)?$""", re.MULTILINE)
 _DIRECTIVE = re.compile(r"//(?:go:|export |line |extern |nolint\b)|// ?\+build\b|/\*line ")
 """Comments that compilers and their tools act on."""
 _OUTPUT = re.compile(r"^\s*//\s*(?:unordered\s+)?output:", re.IGNORECASE | re.MULTILINE)
@@ -36,6 +38,17 @@ def _meaning(text: str) -> list[tuple[str, str]]:
         for token in tokens(text)
         if token.kind != "comment" or acted_on or _DIRECTIVE.match(token.text)
     ]
+
+
+def imported(path: str, text: str, source: Collection[str]) -> int:
+    """Return how many packages of `source` a test file is in or imports; see `Language.imported`.
+
+    A package is a folder: an import names it by the end of its path.
+    """
+    reached = {"/" + name for name in _IMPORT.findall(text)}
+    own = str(PurePosixPath(path).parent)
+    packages = {str(PurePosixPath(one).parent) for one in source if one.endswith(".go")}
+    return sum(own == one or any(name.endswith("/" + one) for name in reached) for one in packages)
 
 
 def runnable_lines(path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:

@@ -44,8 +44,11 @@ class _Python:
     def related_tests(self, source: Collection[str], tests: Collection[str]) -> tuple[str, ...]:
         return paths.related_tests(source, tests)
 
+    def imported(self, path: str, text: str, source: Collection[str]) -> int:
+        return syntax.imported(path, text, source)
+
     def runnable_lines(self, path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
-        return paths.runnable_lines(path, text, lines)
+        return syntax.runnable_lines(path, text, lines)
 
     def same_code(self, path: str, before: str, after: str) -> bool:
         return syntax.same_code(path, before, after)

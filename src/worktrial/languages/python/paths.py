@@ -5,15 +5,13 @@ Everything here is a pure function of a path and perhaps a text, never raises, a
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import PurePosixPath
 
 from worktrial.formats.candidate import Role
 from worktrial.languages.naming import ASIDE_FOLDERS, COMMON_SETTINGS, DOCS_FOLDERS, TEST_FOLDER, is_docs
-from worktrial.languages.python.syntax import parse
 
 _TEST_NAME = re.compile(r"test_.*\.py|.*_tests?\.py", re.IGNORECASE)
 _MAYBE_TEST_NAME = re.compile(r"tests?\.py|testing\.py", re.IGNORECASE)
@@ -123,77 +121,6 @@ def related_tests(source: Collection[str], tests: Collection[str]) -> tuple[str,
     if not stems:
         return ()
     return tuple(dict.fromkeys(path for path in tests if _tests_one_of(path, stems)))
-
-
-def runnable_lines(path: str, text: str, lines: Collection[int]) -> tuple[int, ...]:
-    """Return the first lines of the statements that any of `lines` belongs to; see `Language.runnable_lines`.
-
-    Lines count from 1. A statement over several lines goes by its first one, as coverage.py reports it; a compound
-    statement owns its header alone. Blank lines, comments, docstrings and what only a type checker sees own nothing.
-    Files other than Python have no line that can be told apart: the answer is empty.
-    """
-    if not path.endswith((".py", ".pyw")):
-        return ()
-    wanted = {line for line in lines if line > 0}
-    try:
-        tree = parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        # Another version's syntax: the best answer left is by the look of each line.
-        return tuple(
-            number
-            for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1)
-            if number in wanted and line.strip() and not line.lstrip().startswith("#")
-        )
-    return tuple(sorted({start for start, end in _statements(tree) if any(n in wanted for n in range(start, end + 1))}))
-
-
-def _statements(tree: ast.Module) -> Iterator[tuple[int, int]]:
-    """Yield first and last line of every runnable statement, a compound statement's without its body."""
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        for name, value in ast.iter_fields(node):
-            if not isinstance(value, list) or (name == "body" and _for_checkers_only(node)):
-                continue
-            inner = [item for item in value if isinstance(item, ast.stmt | ast.excepthandler | ast.match_case)]
-            waiting += inner
-            for item in inner:
-                if not (item is inner[0] and name == "body" and _is_docstring(node, item)):
-                    yield _own_lines(item)
-
-
-def _own_lines(node: ast.stmt | ast.excepthandler | ast.match_case) -> tuple[int, int]:
-    """Return first and last line of a statement, decorators included, body excluded."""
-    head: ast.AST = node.pattern if isinstance(node, ast.match_case) else node
-    start, end = getattr(head, "lineno", 1), getattr(head, "end_lineno", None) or 1
-    decorators = getattr(node, "decorator_list", None)
-    if decorators:
-        start = min(start, decorators[0].lineno)
-    body = getattr(node, "body", None) or getattr(node, "cases", None)
-    if isinstance(body, list):
-        first = body[0]
-        below = first.pattern.lineno if isinstance(first, ast.match_case) else first.lineno
-        inner = getattr(first, "decorator_list", None)
-        below = min(below, inner[0].lineno) if inner else below
-        end = max(start, below - 1)
-    return start, end
-
-
-def _is_docstring(parent: ast.AST, node: ast.AST) -> bool:
-    """Tell a docstring: a bare string as the first statement of a module, class or function."""
-    return (
-        isinstance(parent, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
-def _for_checkers_only(node: ast.AST) -> bool:
-    """Tell an `if TYPE_CHECKING:` block, which no test can run."""
-    test = node.test if isinstance(node, ast.If) else None
-    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
-    return bool(name == "TYPE_CHECKING")
 
 
 @lru_cache(maxsize=65536)

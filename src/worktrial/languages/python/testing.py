@@ -49,34 +49,14 @@ def activation(environment: BuiltEnvironment, workspace: Workspace) -> Activatio
 
 async def test(workspace: Workspace, environment: BuiltEnvironment, plan: TestPlan, timeout_s: float) -> TestReport:
     """Run the tests of a plan."""
-    python = environment.folder / "venv/bin/python"
-    active = activation(environment, workspace)
+    key, canary = secrets.token_bytes(32), canaries.make(random.SystemRandom())
     tools = await _tools(_interpreter(environment)) if plan.lines else None
-    mounts = [*active.mounts, Mount(_HARNESS), *([Mount(tools)] if tools else [])]
+    active = activation(environment, workspace)
+    asked = _plan_json(plan, environment, tools) | {"key": key.hex(), "canary": canary.as_json()}
+    asked |= {"event": f"worktrial.{secrets.token_hex(8)}", "current_test": secrets.token_hex(6)}
     # What is on this path is looked at before the standard library is, by Python's own start too: it is set later.
-    env = {name: value for name, value in active.env.items() if name != "PYTHONPATH"}
-    key, event = secrets.token_bytes(32), f"worktrial.{secrets.token_hex(8)}"
-    canary = canaries.make(random.SystemRandom())
-    asked = _plan_json(plan, environment, tools) | {"key": key.hex(), "event": event, "canary": canary.as_json()}
-    asked |= {"current_test": secrets.token_hex(6), "python_path": active.env.get("PYTHONPATH", "")}
-    finished = await workspace.run(
-        Command(
-            (str(python), str(_HARNESS / "launch.py")),
-            timeout_s=timeout_s,
-            env={
-                **env,
-                "PYTHONHASHSEED": str(plan.shuffle_seed or 0),
-                "PYTHONNOUSERSITE": "1",
-                "TZ": "UTC",
-                **plan.env,
-            },
-            stdin=json.dumps(asked).encode(),
-            mounts=tuple(mounts),
-            report=True,
-            read_only=tuple(asked["targets"]),
-            preload=PRELOAD if plan.shuffle_seed is None and not plan.lines else (),
-        )
-    )
+    asked["python_path"] = active.env.get("PYTHONPATH", "")
+    finished = await workspace.run(_command(asked, active, environment, plan, timeout_s))
     said = read_report(finished.report, key, canary.name, whole=finished.ended == "completed")
     ended: Ended = finished.ended
     forged = said.contradiction()
@@ -95,6 +75,24 @@ async def test(workspace: Workspace, environment: BuiltEnvironment, plan: TestPl
         sources=said.sources,
         exceptions=said.exceptions,
         canaries_passed=tuple(said.canaries_passed),
+    )
+
+
+def _command(
+    asked: dict[str, Any], active: Activation, environment: BuiltEnvironment, plan: TestPlan, timeout_s: float
+) -> Command:
+    """Return what runs the harness on a question."""
+    env = {name: value for name, value in active.env.items() if name != "PYTHONPATH"}
+    env |= {"PYTHONHASHSEED": str(plan.shuffle_seed or 0), "PYTHONNOUSERSITE": "1", "TZ": "UTC"}
+    return Command(
+        (str(environment.folder / "venv/bin/python"), str(_HARNESS / "launch.py")),
+        timeout_s=timeout_s,
+        env={**env, **plan.env},
+        stdin=json.dumps(asked).encode(),
+        mounts=(*active.mounts, Mount(_HARNESS), *([Mount(Path(asked["tools"]))] if plan.lines else [])),
+        report=True,
+        read_only=tuple(asked["targets"]),
+        preload=PRELOAD if plan.shuffle_seed is None and not plan.lines else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""The long commands as objects that the command line and the demo share: work, progress, and the words around it."""
+"""A run as the command line and the demo show it: its work, its progress, and the words around it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ import asyncio
 import contextlib
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from worktrial import agents
+from worktrial.analyse.words import duration, money
 from worktrial.cli.controls import enter_oracles
-from worktrial.cli.output import print_funnel, talk
-from worktrial.cli.progress import Work, seconds, working
+from worktrial.cli.output import talk
+from worktrial.cli.progress import Work, working
 from worktrial.cli.proofs import require_proofs
-from worktrial.cli.retired import print_retired
 from worktrial.cli.stability import print_moves
-from worktrial.curate.bench import Settings
-from worktrial.curate.validate import PASSING, Summary, chosen, validate
-from worktrial.errors import FormatError, UsageError
+from worktrial.errors import UsageError
 from worktrial.formats.base import now
-from worktrial.formats.candidate import Candidate
-from worktrial.formats.evidence import Decision
 from worktrial.formats.journal import JournalEntry
 from worktrial.formats.run import AgentConfig, RunRequest
 from worktrial.formats.trial import Trial
@@ -42,91 +39,6 @@ if TYPE_CHECKING:
     from worktrial.agents.protocol import Agent
     from worktrial.run.budgets import Budgets
     from worktrial.run.link import GatewayLink
-
-REASONS = {
-    "accepted": "a stable test fails without the change and passes with it",
-    "no_fail_to_pass": "no test tells the change from its absence",
-    "unstable": "its tests do not do the same every time",
-    "broken_by_solution": "a test that passed before fails with the change",
-    "solution_fails": "no test passes even with the change",
-    "environment_failed": "its environment could not be built",
-    "needs_build": "touches sources that need a compiler",
-    "no_test_change": "its tests are the same before and after",
-    "no_source_change": "its source is the same before and after",
-    "no_tests_ran": "no test was found to run",
-    "missing_objects": "the clone lacks objects of it",
-    "needs_secret": "its code names people or holds keys, and may not do the same without",
-    "leaks_solution": "an agent could find the change in its workspace or packages",
-    "infrastructure": "the sandbox failed",
-}
-
-
-class Validation:
-    """`validate` with progress on the terminal."""
-
-    def __init__(
-        self,
-        suite: Suite,
-        sandbox: Sandbox,
-        settings: Settings,
-        limit: int | None = None,
-        *,
-        only: Collection[str] | None = None,
-        retry_infrastructure: bool = False,
-    ) -> None:
-        """`only` are the ids of the candidates it is about; None: all."""
-        self._only = only
-        self._suite = suite
-        self._sandbox = sandbox
-        self._settings = settings
-        self._limit = limit
-        self._retry_infrastructure = retry_infrastructure
-        self._reasons: Counter[str] = Counter()
-
-    async def run(self) -> Summary:
-        """Validate, and return what it came to. Raises `FormatError` for a suite without candidates."""
-        left_out = print_retired(self._suite, [one.id for one in chosen(self._suite, self._limit, only=self._only)])
-        total = len(chosen(self._suite, self._limit, only=self._only, skip=left_out))
-        if not total and self._only is None and not left_out:
-            raise FormatError(
-                f"{self._suite.path} has no candidates", hint="find some: worktrial mine REPO --suite DIR"
-            )
-        with working("Validating", total) as work:
-
-            def listen(candidate: Candidate, decision: Decision | None) -> None:
-                if decision is not None:
-                    self._reasons[decision.reason] += 1
-                    work.done(_decision_line(candidate, decision))
-                    work.now(f"{self._reasons['accepted']} accepted")
-
-            return await validate(
-                self._suite,
-                self._sandbox,
-                self._settings,
-                limit=self._limit,
-                only=self._only,
-                skip=left_out,
-                retry_infrastructure=self._retry_infrastructure,
-                listen=listen,
-            )
-
-    def print_funnel(self, summary: Summary) -> None:
-        """Print how many candidates ended how."""
-        rows = [(reason, count, REASONS.get(reason, "")) for reason, count in summary.funnel.items()]
-        print_funnel("Candidates", rows)
-        if any(reason in PASSING for reason in summary.funnel):
-            talk.print("Was it the network, or this machine? Then: worktrial validate SUITE --retry-infrastructure")
-
-
-def _decision_line(candidate: Candidate, decision: Decision) -> str:
-    if decision.accepted:
-        counts = decision.counts
-        deciding = counts.get("fail_to_pass", 0) + counts.get("missing_to_pass", 0)
-        detail = f"{deciding} deciding, {counts.get('pass_to_pass', 0)} guarding tests"
-    else:
-        detail = f"{decision.reason}: {decision.detail}" if decision.detail else decision.reason
-    mark = "✓" if decision.accepted else "·"
-    return f"{mark} {candidate.commit[:10]} {candidate.subject[:60]} — {detail[:160]}"
 
 
 class Campaign:
@@ -203,17 +115,15 @@ class Campaign:
         finished = sum(is_finished(trial, retry_infrastructure=retry_infrastructure) for trial in trials)
         if finished:
             talk.print(f"{finished} of {len(trials)} trials are done already", markup=False)
-        loop = asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as stack:
             scratch = stack.enter_context(scratch_folder())
             if gateway is not None:
                 await stack.enter_async_context(gateway.listening(scratch, port=self._sandbox.tier == "landlock"))
             work = stack.enter_context(working("Running", len(trials), finished))
-            limits = self._request.limits
+            limits, tasks = self._request.limits, {task: self._suite.task(task) for task in self._request.tasks}
             store = scratch / "attempts.git"
             attempts = Attempts(self._suite, self._sandbox, store, limits, budgets.run, gateway=gateway)
             grader = Grader(self._suite, self._sandbox, scratch / "grader.git", limits, aside.tests)
-            tasks = {task: self._suite.task(task) for task in self._request.tasks}
             await require_proofs(self._suite, self._sandbox, tasks.values(), scratch / "proofs.git", self._jobs)
             crew = Crew(
                 agents=loaded,
@@ -224,18 +134,19 @@ class Campaign:
                 journal=self._run.journal,
                 retry_infrastructure=retry_infrastructure,
             )
-            loop.add_signal_handler(signal.SIGINT, self._on_interrupt)
-            try:
-                progress = await work_off(
-                    crew,
-                    trials,
-                    jobs=self._jobs,
-                    stop=self._stop,
-                    listen=lambda *what: self._show(work, budgets.run, *what),
-                )
-            finally:
-                loop.remove_signal_handler(signal.SIGINT)
-        return progress
+            stack.enter_context(self._interruptible())
+            show = partial(self._show, work, budgets.run)
+            return await work_off(crew, trials, jobs=self._jobs, stop=self._stop, listen=show)
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let Ctrl-C stop the run after the trials under way, and a second one at once."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._on_interrupt)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
 
     @property
     def stopped(self) -> bool:
@@ -263,15 +174,14 @@ class Campaign:
         self._counts[outcome] += 1
         counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(self._counts.items()))
         known = "" if budget.known else "at least "
-        money = f"; {known}${budget.spent_usd:.2f}" if budget.spent_usd or not budget.known else ""
+        spent = f"; {known}{money(budget.spent_usd)}" if budget.spent_usd or not budget.known else ""
         why = verdict.cause if verdict is not None and verdict.cause else trial.cause
-        took = seconds(trial.timings.agent_s)
         line = (
             f"{_MARKS.get(outcome, '·')} {trial_dir.agent} {trial_dir.task} #{trial_dir.n}: "
-            f"{outcome.replace('_', ' ')}{f' ({why})' if why else ''}, {took}"
+            f"{outcome.replace('_', ' ')}{f' ({why})' if why else ''}, {duration(trial.timings.agent_s)}"
         )
         work.done(line if self._each else None)
-        work.now(counts + money)
+        work.now(counts + spent)
 
 
 _MARKS = {"solved": "✓", "not_solved": "✗", "tampered": "⚠", "infrastructure": "!"}
