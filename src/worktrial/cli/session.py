@@ -97,7 +97,10 @@ class Validation:
                 if decision is not None:
                     self._reasons[decision.reason] += 1
                     work.done(_decision_line(candidate, decision))
-                    work.now(f"{self._reasons['accepted']} accepted")
+
+            def watch(doing: Mapping[str, int]) -> None:
+                under_way = ", ".join(f"{what} ({count})" if count > 1 else what for what, count in doing.items())
+                work.now("; ".join([f"{self._reasons['accepted']} accepted", *([under_way] if under_way else [])]))
 
             return await validate(
                 self._suite,
@@ -108,6 +111,7 @@ class Validation:
                 skip=left_out,
                 retry_infrastructure=self._retry_infrastructure,
                 listen=listen,
+                watch=watch,
             )
 
     def print_funnel(self, summary: Summary) -> None:
@@ -126,7 +130,14 @@ def _decision_line(candidate: Candidate, decision: Decision) -> str:
     else:
         detail = f"{decision.reason}: {decision.detail}" if decision.detail else decision.reason
     mark = "✓" if decision.accepted else "·"
-    return f"{mark} {candidate.commit[:10]} {candidate.subject[:60]} — {detail[:160]}"
+    return f"{mark} {candidate.commit[:10]} {_title(candidate)[:60]} — {detail[:160]}"
+
+
+def _title(candidate: Candidate) -> str:
+    """Return what a change is told by: what it asks for, where its subject names a branch and no more."""
+    if not candidate.subject.startswith("Merge "):
+        return candidate.subject
+    return next((line.strip() for line in candidate.prompt.splitlines() if line.strip()), candidate.subject)
 
 
 class Campaign:
@@ -142,7 +153,7 @@ class Campaign:
         self._request = request
         self._sandbox = sandbox
         self._jobs = jobs
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._stop = Stop()
 
     async def work(self, *, retry_infrastructure: bool = False) -> Progress:
@@ -260,8 +271,7 @@ class Campaign:
         if trial is None:
             return
         outcome = verdict.outcome if verdict is not None else trial.ended
-        self._counts[outcome] += 1
-        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(self._counts.items()))
+        self._counts[trial_dir.agent, outcome] += 1
         known = "" if budget.known else "at least "
         money = f"; {known}${budget.spent_usd:.2f}" if budget.spent_usd or not budget.known else ""
         why = verdict.cause if verdict is not None and verdict.cause else trial.cause
@@ -271,9 +281,25 @@ class Campaign:
             f"{outcome.replace('_', ' ')}{f' ({why})' if why else ''}, {took}"
         )
         work.done(line if self._each else None)
-        work.now(counts + money)
+        work.now(self._standing() + money)
+
+    def _standing(self) -> str:
+        """Return what each contender has solved of its graded trials since this call; of many, the sum."""
+        named = [agent.name for agent in self._request.agents] or [agent.name for agent in self._request.controls]
+        scores = []
+        for name in named:
+            counts = {outcome: count for (agent, outcome), count in self._counts.items() if agent == name}
+            graded = sum(counts.get(outcome, 0) for outcome in ("solved", "not_solved", "tampered"))
+            scores.append((name, counts.get("solved", 0), graded))
+        if len(scores) > _NAMED:
+            scores = [("agents", sum(solved for _, solved, _ in scores), sum(graded for *_, graded in scores))]
+        failures = sum(count for (_, outcome), count in self._counts.items() if outcome == "infrastructure")
+        solved = "solved: " + ", ".join(f"{name} {solved} of {graded}" for name, solved, graded in scores)
+        return solved + (f"; {failures} infrastructure" if failures else "")
 
 
+_NAMED = 4
+"""Contenders that the live line names; it has one line."""
 _MARKS = {"solved": "✓", "not_solved": "✗", "tampered": "⚠", "infrastructure": "!"}
 
 

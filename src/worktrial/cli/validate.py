@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,13 +85,19 @@ def command(
     session.print_funnel(summary)
     talk.print(
         f"{summary.accepted} of {summary.candidates} candidates are tasks now"
-        + (f"; {seconds(summary.test_s)} of tests" if summary.test_s else "; nothing had changed"),
+        + (f"; {seconds(summary.test_s)} of tests" if summary.test_s else "; nothing had changed")
+        + f"; what was run and printed is in {suite / 'evidence'}",
         markup=False,
+        soft_wrap=True,
     )
     flips = print_stability(summary, thorough=thorough)
     relevance = print_relevance(summary)
     if judge_model is not None:
         relevance |= _judged(opened, limit, judge_model, config)
+    if summary.accepted:
+        talk.print(
+            f"Next: {shlex.join(('worktrial', 'run', str(suite)))} --out DIR --dry-run", markup=False, soft_wrap=True
+        )
     if as_json:
         funnel = {"funnel": summary.funnel, "candidates": summary.candidates, "accepted": summary.accepted}
         print_json({**funnel, **relevance, **flips})

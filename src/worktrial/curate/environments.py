@@ -74,8 +74,9 @@ class Environments:
             blob = self._bench.git.blob(trees.solution_tree, path)
             return None if blob is None else blob.decode("utf-8", "replace")
 
-        recipe = await language.resolve(read, self._bench.sandbox, solution.files, as_of=as_of, wide=wide)
-        return recipe, await language.build(recipe, self._bench.sandbox, base.files)
+        with self._bench.activity.doing("preparing environments"):
+            recipe = await language.resolve(read, self._bench.sandbox, solution.files, as_of=as_of, wide=wide)
+            return recipe, await language.build(recipe, self._bench.sandbox, base.files)
 
     async def _ask(self, candidate: Candidate, environment: BuiltEnvironment) -> EnvironmentUse:
         """Return how the candidate's touched tests do in an environment, from the evidence when it is there.

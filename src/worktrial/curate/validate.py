@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from worktrial.analyse.ledger import Ledger
+from worktrial.curate.activity import Activity, Watch
 from worktrial.curate.bench import Bench, Settings
 from worktrial.curate.environments import Environments
 from worktrial.curate.prove import prove
@@ -68,6 +69,7 @@ async def validate(
     skip: Collection[str] = (),
     retry_infrastructure: bool = False,
     listen: Listener | None = None,
+    watch: Watch | None = None,
 ) -> Summary:
     """Validate the newest `limit` candidates (None: all) and return the funnel over them.
 
@@ -100,8 +102,10 @@ async def validate(
                 candidates=candidates,
                 keys=keys,
                 known=known_names(repository) if info.redacted else None,
+                activity=Activity(watch),
             )
-            await bench.prepare()
+            with bench.activity.doing("putting changes back"):
+                await bench.prepare()
             await _work_off(bench, ledger, pending, decisions, listen)
             test_s = bench.test_s
     reasons = Counter(decision.reason for decision in decisions.values() if decision is not None)
