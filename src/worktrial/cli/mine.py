@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,7 @@ def command(
         print_json({**(_figures(mined) if mined.telling else {}), **said})
     if not mined.candidates:
         _fail_empty(mined)
+    talk.print(f"Next: {shlex.join(('worktrial', 'validate', str(folder)))} --limit 20", markup=False, soft_wrap=True)
 
 
 def _figures(mined: Mined) -> dict[str, Any]:
@@ -206,8 +208,12 @@ def _show(mined: Mined, suite: Suite) -> None:
     from worktrial.cli.output import print_funnel
     from worktrial.mine.filters import REASONS
 
-    rows = [("commits read", mined.commits_read, "")]
-    rows += [(f"  {reason}", count, REASONS[reason]) for reason, count in mined.funnel().items()]
+    turned_down = mined.funnel()
+    rows = [
+        ("commits read", mined.commits_read, ""),
+        ("changes", sum(turned_down.values()) + len(mined.candidates), "a merge is one, with all that it brought"),
+    ]
+    rows += [(f"  {reason}", count, REASONS[reason]) for reason, count in turned_down.items()]
     rows.append(("candidates", len(mined.candidates), f"in {suite.path / 'candidates.jsonl'}"))
     print_funnel("mined", rows)
     _show_redactions(mined)
@@ -217,13 +223,14 @@ def _show_redactions(mined: Mined) -> None:
     """Print how much was replaced."""
     from collections import Counter
 
+    from worktrial.analyse import words
     from worktrial.cli.output import talk
 
     counts: Counter[str] = Counter()
     for item in mined.redactions:
         counts[item.kind] += item.count
     if counts:
-        said = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+        said = ", ".join(words.count(count, kind) for kind, count in counts.most_common())
         talk.print(f"redacted: {said}", markup=False, soft_wrap=True)
 
 
@@ -242,8 +249,10 @@ def _fail_empty(mined: Mined) -> None:
     if not funnel:
         raise WorktrialError("no commit is in reach", hint="give an earlier --since or a larger --max-commits")
     reason, count = next(iter(funnel.items()))
+    # What was cut off may be more than all that is there.
+    remedy = "shallow_boundary" if "shallow_boundary" in funnel else reason
     raise WorktrialError(
         "no change in this history can become a task; nothing was written",
         cause=f"{count} of {sum(funnel.values())} changes: {reason}, {REASONS[reason]}",
-        hint=hints.get(reason, "read more of the history: a larger --max-commits, or an earlier --since"),
+        hint=hints.get(remedy, "read more of the history: a larger --max-commits, or an earlier --since"),
     )
