@@ -86,3 +86,10 @@ def _size(number: int) -> str:
     if number < 1024:
         return f"{number} bytes"
     return f"{number / 1024:,.0f} KiB" if number < 1024**2 else f"{number / 1024**2:,.1f} MiB"
+
+
+def title_of(prompt: str, most: int = 90) -> str:
+    """Return the first line of a prompt that says anything, for lists."""
+    # A message made of points has no title: its first point stands for it.
+    line = next((found for line in prompt.splitlines() if (found := line.strip("# \t").removeprefix("- "))), "")
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"

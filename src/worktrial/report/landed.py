@@ -12,7 +12,7 @@ from worktrial.errors import FormatError
 from worktrial.formats.suite import SuiteInfo
 from worktrial.formats.task import Task
 from worktrial.pages.diffs import FileDiff, parse
-from worktrial.pages.text import Excerpt, shorten
+from worktrial.pages.text import Excerpt, shorten, title_of
 from worktrial.store.suite import Suite
 
 PROMPT_CHARACTERS = 40_000
@@ -161,9 +161,3 @@ class Landed:
         if task not in self._known:
             self.task(task)
         return self._known[task]
-
-
-def title_of(prompt: str, most: int = 90) -> str:
-    """Return the first line of a prompt that says anything, for lists."""
-    line = next((line.strip("# \t") for line in prompt.splitlines() if line.strip("# \t")), "")
-    return line if len(line) <= most else f"{line[: most - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"

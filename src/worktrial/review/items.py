@@ -23,7 +23,7 @@ from worktrial.formats.evidence import (
 from worktrial.formats.provenance import Provenance, Work
 from worktrial.formats.task import ExpectedTests, Task
 from worktrial.pages.diffs import FileDiff, parse
-from worktrial.pages.text import Excerpt, shorten
+from worktrial.pages.text import Excerpt, shorten, title_of
 from worktrial.store.cache import digest
 from worktrial.store.git import open_repository
 from worktrial.store.suite import Suite
@@ -128,7 +128,7 @@ class Items:
     def title(self, item: str) -> str:
         """Return the first line of an item's prompt."""
         candidate = self._candidates.get(item)
-        return _title(candidate.prompt if candidate is not None else self._suite.prompt(item)) or item
+        return title_of(candidate.prompt if candidate is not None else self._suite.prompt(item), 110) or item
 
     def of(self, item: str) -> str:
         """Return the hash of what labels on an item are about, as it was when it was first asked for."""
@@ -157,7 +157,7 @@ class Items:
         return Item(
             id=item,
             of=self.of(item),
-            title=_title(prompt) or item,
+            title=title_of(prompt, 110) or item,
             prompt=shorten(prompt, PROMPT_CHARACTERS),
             turns=[shorten(turn, PROMPT_CHARACTERS) for turn in turns],
             candidate=candidate,
@@ -176,11 +176,6 @@ class Items:
 
     def _is_task(self, item: str) -> bool:
         return (self._suite.task_dir(item) / "task.toml").is_file()
-
-
-def _title(prompt: str, most: int = 110) -> str:
-    line = next((line.strip("# \t") for line in prompt.splitlines() if line.strip("# \t")), "")
-    return line if len(line) <= most else f"{line[: most - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _patch(data: bytes) -> Diff:
