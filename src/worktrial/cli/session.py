@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -114,12 +115,18 @@ class Validation:
                 watch=watch,
             )
 
+    @property
+    def decided(self) -> int:
+        """How many candidates were decided by this call."""
+        return sum(self._reasons.values())
+
     def print_funnel(self, summary: Summary) -> None:
         """Print how many candidates ended how."""
         rows = [(reason, count, REASONS.get(reason, "")) for reason, count in summary.funnel.items()]
         print_funnel("Candidates", rows)
         if any(reason in PASSING for reason in summary.funnel):
-            talk.print("Was it the network, or this machine? Then: worktrial validate SUITE --retry-infrastructure")
+            again = shlex.join(("worktrial", "validate", str(self._suite.path), "--retry-infrastructure"))
+            talk.print(f"Was it the network, or this machine? Then: {again}", markup=False, soft_wrap=True)
 
 
 def _decision_line(candidate: Candidate, decision: Decision) -> str:

@@ -85,7 +85,8 @@ def command(
     session.print_funnel(summary)
     talk.print(
         f"{summary.accepted} of {summary.candidates} candidates are tasks now"
-        + (f"; {seconds(summary.test_s)} of tests" if summary.test_s else "; nothing had changed")
+        + (f"; {seconds(summary.test_s)} of tests" if summary.test_s else "")
+        + ("" if session.decided else "; nothing had changed")
         + f"; what was run and printed is in {suite / 'evidence'}",
         markup=False,
         soft_wrap=True,
