@@ -141,6 +141,15 @@ def test_a_nop_that_solves_makes_the_numbers_untrustworthy(summary: Make) -> Non
     assert "changing nothing solves 5 of 5 tasks (nop)" in decision.sentence
 
 
+def test_an_oracle_whose_tests_ran_out_of_time_is_said_to_be_perhaps_the_machines_fault(summary: Make) -> None:
+    def solves(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
+        late = config.kind == "oracle" and number(task) == 3
+        return FakeTrial("not_solved", cause="tests_timed_out") if late else True
+
+    found = caveats(summary(["alpha"], 24, solves))
+    assert "ran out of time on 1 task: was the machine busy" in found[0]
+
+
 def test_infrastructure_failures_of_the_oracle_are_no_fault_of_the_tasks(summary: Make) -> None:
     def solves(config: AgentConfig, task: str, n: int) -> bool | FakeTrial:
         return FakeTrial("infrastructure") if config.kind == "oracle" and number(task) == 3 else True

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from worktrial.analyse.paired import compare
 from worktrial.analyse.power import (
+    TYPICAL,
     Spread,
     detectable_difference,
     measured_spread,
@@ -88,6 +89,17 @@ def test_the_spread_of_a_run_is_found_from_its_outcomes() -> None:
     assert found.between == pytest.approx(2 * 0.2**2 / 3, rel=0.15)
     assert found.within == pytest.approx(0.25 - 0.6**2 / 12 - 0.2**2 / 3, rel=0.03)
     assert measured_spread(first[:1], second[:1]) is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_task_with_a_single_trial_says_nothing_of_the_spread_within_tasks() -> None:
+    """A run that goes on has tasks with one trial beside tasks with more."""
+    first = np.array([[1.0, 0.0], [1.0, np.nan], [0.0, 1.0], [1.0, 1.0]])
+    second = np.array([[0.0, np.nan], [1.0, np.nan], [0.0, np.nan], [1.0, np.nan]])
+    found = measured_spread(first, second)
+    assert found is not None
+    # Of the first: 1/2, 1/2 and 0 within its three tasks of two trials; of the second there are none.
+    assert found.within == pytest.approx((1 / 3 + TYPICAL.within) / 2)
 
 
 def test_a_run_that_is_too_small_says_how_much_more_would_do() -> None:

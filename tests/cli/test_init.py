@@ -88,3 +88,22 @@ def test_with_no_agent_anywhere_it_says_how_to_get_one(suite: Path, shell: Shell
 def test_a_slip_in_the_file_is_named(suite: Path, shell: Shell, text: str, said: str) -> None:
     (shell.folder / "worktrial.toml").write_text(text)
     assert shell("run", suite, "--out", "run").is_clean_error("worktrial.toml is not a valid configuration", said)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "hint"),
+    [
+        ("[run]\ntrails = 2\n", "run.trails: there is no such setting", "did you mean 'trials'?"),
+        ("[agents.a]\nmodle = 'x'\n", "agents.a.modle: there is no such setting", "did you mean 'model'?"),
+        ("[gateway.upstreams.x]\nbase_ulr = 'y'\n", "gateway.upstreams.x.base_ulr: there is no", "'base_url'?"),
+        ("[agent.a]\nkind = 'nop'\n", "agent: there is no such setting", "did you mean 'agents'?"),
+        ("[rates]\nbeer = 1\n", "rates.beer: there is no such setting", "there are: sandbox_usd_per_minute, "),
+    ],
+)
+def test_a_setting_that_there_is_none_of_gets_a_suggestion(
+    suite: Path, shell: Shell, text: str, cause: str, hint: str
+) -> None:
+    (shell.folder / "worktrial.toml").write_text(text)
+    assert shell("run", suite, "--out", "run").is_clean_error(
+        "worktrial.toml is not a valid configuration", cause, hint
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -250,10 +251,17 @@ def test_colours_are_for_terminals_that_want_them(shell: Shell) -> None:
 
 
 def test_a_terminal_sees_progress_and_the_outcome_of_each_trial(suite: Path, shell: Shell) -> None:
-    shown = on_a_terminal(shell, "run", suite, "--agent", "oracle", "--agent", "nop", "--out", "run").decode()
+    asked = ("run", suite, "--agent", "oracle", "--agent", "nop", "--out", "run")
+    shown = on_a_terminal(shell, *asked, COLUMNS="120").decode()
     assert "oracle fix #1: solved" in shown
     assert "4/4" in shown or "3/4" in shown
-    assert "solved" in shown
+    assert re.search(r"solved: oracle \d of \d, nop 0 of \d", shown)
+
+
+def test_a_terminal_sees_what_a_validation_is_doing(suite: Path, shell: Shell) -> None:
+    """The first candidate can take minutes, in which a count of 0 alone looks like a hang."""
+    shown = on_a_terminal(shell, "validate", suite, "--runs", "2", COLUMNS="120").decode()
+    assert "0 accepted; running tests" in shown or "0 accepted; measuring what tests run" in shown
 
 
 def test_a_reader_that_goes_away_is_no_reason_to_complain(shell: Shell, suite: Path) -> None:

@@ -183,3 +183,25 @@ def test_limits_are_taken(repo: Repository, suite: Suite) -> None:
 def test_a_suite_that_cannot_be_written_is_an_error(repo: Repository) -> None:
     done = run(repo.path, "--suite", "/proc/suite", expect=1)
     assert "error: could not write" in done.stderr
+
+
+def test_it_says_what_comes_next_and_its_counts_add_up(repo: Repository, suite: Suite) -> None:
+    repo.change("Add two\n\nBy Ann Smith <ann.smith@example.org>", "two")
+    said = run(repo.path, "--suite", suite.path).stderr
+    assert f"Next: worktrial validate {suite.path} --limit 20" in said
+    counts = {
+        words[0]: int(words[1]) for line in said.splitlines() if (words := line.split())[1:2] and words[1].isdigit()
+    }
+    assert counts["changes"] == 4
+    assert counts["root_commit"] + counts["docs_only"] + counts["candidates"] == counts["changes"]
+
+
+def test_of_a_clone_that_was_cut_off_it_says_how_to_get_the_rest(tmp_path: Path) -> None:
+    """More of its changes may be lost for other reasons: those are not what more commits would mend."""
+    made = repository(tmp_path / "repo")
+    for number in range(3):
+        made.commit("Docs", {"README.md": f"{number}\n"})
+    shallow = made.clone(tmp_path / "shallow", "--depth=3", cut_off=True)
+    said = run(shallow, "--suite", tmp_path / "suite", expect=1).stderr
+    assert "cause: 2 of 3 changes: docs_only" in said
+    assert "hint: this clone is shallow: git fetch --unshallow" in said

@@ -8,15 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.report.fakerun import CONTROLS, agent, by_chance, make_run, make_suite, simple_tasks
+from tests.report.fakerun import CONTROLS, FakeTrial, agent, by_chance, control, make_run, make_suite, simple_tasks
 
+from worktrial.agents import CONTROLS as KINDS
+from worktrial.analyse.summary import summarise
+from worktrial.analyse.words import money
+from worktrial.cli.grade_command import conclude
+from worktrial.formats.run import AgentConfig
 from worktrial.store.run import RunDir
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     suite = make_suite(tmp_path / "suite", simple_tasks(4))
-    outcomes = by_chance({"alpha": 0.5}, {"alpha": None})
+    outcomes = by_chance({"alpha": 0.5}, {"alpha": 0.25})
     return make_run(tmp_path / "run", suite, [agent("alpha"), *CONTROLS], 2, outcomes)
 
 
@@ -66,3 +71,30 @@ def test_a_folder_that_holds_something_else_is_refused(run: RunDir, tmp_path: Pa
     assert done.returncode == 4
     assert "won't write over" in done.stderr
     assert (run.path / "run.toml").is_file()
+
+
+def test_the_end_of_a_run_tells_what_a_completed_task_cost(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+    conclude(run, as_json=False)
+    said = {line.split(":")[0]: line for line in capsys.readouterr().err.splitlines()}
+    solved = summarise(run, KINDS).agents[0]
+    assert solved.cost_per_completed_usd is not None
+    assert (
+        f"; {money(solved.cost_per_completed_usd)} per completed task, {money(solved.cost.total_usd)} in all"
+        in (said["alpha"])
+    )
+    assert "$" not in said["oracle (control)"]
+
+
+def test_a_control_that_ran_out_of_time_is_not_only_called_a_fault_of_the_suite(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = make_suite(tmp_path / "suite", simple_tasks(2))
+
+    def outcome(config: AgentConfig, task: str, n: int) -> FakeTrial:
+        late = config.kind == "oracle" and task.startswith("01")
+        return FakeTrial("not_solved", cause="tests_timed_out") if late else control(config)
+
+    conclude(make_run(tmp_path / "run", suite, list(CONTROLS), 1, outcome), as_json=False)
+    said = capsys.readouterr().err
+    assert "the landed change does not solve 01-" in said
+    assert "was the machine busy? Then grade again: worktrial grade" in said

@@ -202,6 +202,8 @@ def test_a_dependency_that_does_not_exist_costs_its_candidate_alone(
     before = {path.name: len(lines(path)) for path in evidence.iterdir()}
     again = shell("validate", suite.path, "--runs", "1", "--json", "--retry-infrastructure")
     assert again.json == ended.json
+    assert "nothing had changed" not in again.err  # no test was run, but something was decided
+    assert f"worktrial validate {suite.path} --retry-infrastructure" in again.err
     after = {path.name: len(lines(path)) for path in evidence.iterdir()}
     assert after["good.jsonl"] == before["good.jsonl"]
     assert after["bad.jsonl"] > before["bad.jsonl"]

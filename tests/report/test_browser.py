@@ -105,6 +105,15 @@ def test_the_first_link_of_the_keyboard_skips_to_the_content_and_focus_is_seen(o
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
+def test_the_page_is_as_long_before_it_is_scrolled_as_after(opened: Callable[..., Page]) -> None:
+    """Where rows are not drawn before they are seen, the scroll bar and the links within the page lie."""
+    page = opened("index.html")
+    before = page.evaluate("document.documentElement.scrollHeight")
+    page.keyboard.press("End")
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollHeight") == before
+
+
 def test_at_first_only_the_tasks_are_listed_that_agents_differ_on(opened: Callable[..., Page]) -> None:
     page = opened("index.html")
     rows = page.locator("table.grid tbody tr:visible")

@@ -15,6 +15,7 @@ from tests.report.fakerun import CONTROLS, FakeTrial, agent, control, make_run, 
 
 from worktrial.errors import FormatError, UsageError
 from worktrial.formats.run import RunRequest
+from worktrial.pages.text import title_of
 from worktrial.report.site import build
 from worktrial.store.files import read_model, write_toml
 from worktrial.store.run import RunDir
@@ -219,6 +220,12 @@ def test_without_its_suite_a_run_is_still_reported(small: RunDir, tmp_path: Path
     task = small.request().tasks[0]
     assert "no longer holds this task" in (tmp_path / "out/tasks" / f"{task}.html").read_text()
     assert "the suite is not there" in (tmp_path / f"out/trials/oracle/{task}/1.html").read_text()
+
+
+def test_a_prompt_made_of_points_is_listed_by_its_first_one() -> None:
+    assert title_of("- Signer takes keys\n- Serializer too\n", 90) == "Signer takes keys"
+    assert title_of("\n## Fix -1\n\n- more\n", 90) == "Fix -1"
+    assert title_of("-\n", 90) == "-"
 
 
 def test_a_suite_changed_since_the_run_is_said_to_be_so(small: RunDir, tmp_path: Path) -> None:

@@ -138,6 +138,13 @@ def broken_controls(summary: RunSummary) -> list[tuple[str, list[str]]]:
 def caveats(summary: RunSummary) -> list[str]:
     """Return what a reader has to know before leaning on the figures, the weightiest first."""
     found = []
+    oracles = {agent.name for agent in summary.controls if agent.config.kind == "oracle"}
+    late = {row.task for row in summary.rows if row.agent in oracles and row.cause == "tests_timed_out"}
+    if late:
+        found.append(
+            f"The landed change's own tests ran out of time on {count(len(late), 'task')}: was the machine busy with "
+            "something else? Then grade again: worktrial grade RUN."
+        )
     if missing := summary.count("unfinished"):
         found.append(f"The run is not finished: {missing:,} of {count(len(summary.rows), 'trial')} are missing.")
     if ungraded := summary.count("ungraded"):

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from worktrial.analyse.intervals import NORMAL, Outcomes, t_quantile, task_means
 from worktrial.analyse.paired import ALPHA, POWER, STEPS, pseudo_pairs
@@ -95,14 +96,17 @@ def measured_spread(first: Outcomes, second: Outcomes) -> Spread | None:
         return None
     graded = [np.sum(~np.isnan(one[kept]), axis=1) for one in (first, second)]
     means = [task_means(one[kept]) for one in (first, second)]
-    within = [
-        float(np.mean((m * (1 - m) * k / (k - 1))[k > 1])) if np.any(k > 1) else TYPICAL.within
-        for m, k in ((m, k.astype(np.float64)) for m, k in zip(means, np.maximum(graded, 1), strict=True))
-    ]
+    within = [_within(m, k.astype(np.float64)) for m, k in zip(means, np.maximum(graded, 1), strict=True)]
     total = (float(np.sum((differences - differences.mean()) ** 2)) + 1.0) / count
     noise = sum(float(np.mean(one / k)) for one, k in zip(within, graded, strict=True))
     single = sum(within) / 2
     return Spread(between=max(0.0, total - noise), within=max(single, 1e-6))
+
+
+def _within(means: NDArray[np.float64], graded: NDArray[np.float64]) -> float:
+    """Return the variance of a trial within its task, over the tasks with two `graded` trials or more."""
+    m, k = means[graded > 1], graded[graded > 1]
+    return float(np.mean(m * (1 - m) * k / (k - 1))) if len(k) else TYPICAL.within
 
 
 @dataclass(frozen=True)

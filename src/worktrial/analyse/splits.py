@@ -80,7 +80,7 @@ def splits(outcomes: Mapping[str, Outcomes], agents: Sequence[AgentConfig], fact
     """
     older = "mine again: tasks mined earlier were not classified"
     sessions = "no session is known that they came from"
-    cut = "give an agent its `cutoff` in worktrial.toml"
+    cut = "give an agent its cutoff in worktrial.toml"
     found: list[tuple[str, Key, Sequence[str], str]] = [
         ("Kind of work", lambda task, _: (task.kind or UNKNOWN).replace("_", " "), (), older),
         ("Difficulty", lambda task, _: task.difficulty or UNKNOWN, ("small", "medium", "large"), older),

@@ -54,7 +54,7 @@ class Campaign:
         self._request = request
         self._sandbox = sandbox
         self._jobs = jobs
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._stop = Stop()
 
     async def work(self, *, retry_infrastructure: bool = False) -> Progress:
@@ -171,8 +171,7 @@ class Campaign:
         if trial is None:
             return
         outcome = verdict.outcome if verdict is not None else trial.ended
-        self._counts[outcome] += 1
-        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(self._counts.items()))
+        self._counts[trial_dir.agent, outcome] += 1
         known = "" if budget.known else "at least "
         spent = f"; {known}{money(budget.spent_usd)}" if budget.spent_usd or not budget.known else ""
         why = verdict.cause if verdict is not None and verdict.cause else trial.cause
@@ -181,9 +180,25 @@ class Campaign:
             f"{outcome.replace('_', ' ')}{f' ({why})' if why else ''}, {duration(trial.timings.agent_s)}"
         )
         work.done(line if self._each else None)
-        work.now(counts + spent)
+        work.now(self._standing() + spent)
+
+    def _standing(self) -> str:
+        """Return what each contender has solved of its graded trials since this call; of many, the sum."""
+        named = [agent.name for agent in self._request.agents] or [agent.name for agent in self._request.controls]
+        scores = []
+        for name in named:
+            counts = {outcome: count for (agent, outcome), count in self._counts.items() if agent == name}
+            graded = sum(counts.get(outcome, 0) for outcome in ("solved", "not_solved", "tampered"))
+            scores.append((name, counts.get("solved", 0), graded))
+        if len(scores) > _NAMED:
+            scores = [("agents", sum(solved for _, solved, _ in scores), sum(graded for *_, graded in scores))]
+        failures = sum(count for (_, outcome), count in self._counts.items() if outcome == "infrastructure")
+        solved = "solved: " + ", ".join(f"{name} {solved} of {graded}" for name, solved, graded in scores)
+        return solved + (f"; {failures} infrastructure" if failures else "")
 
 
+_NAMED = 4
+"""Contenders that the live line names; it has one line."""
 _MARKS = {"solved": "✓", "not_solved": "✗", "tampered": "⚠", "infrastructure": "!"}
 
 

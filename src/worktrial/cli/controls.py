@@ -21,16 +21,20 @@ def print_faults(run: RunDir, summary: RunSummary) -> dict[str, Any]:
     kinds = {agent.name: agent.config.kind for agent in summary.controls}
     oracle: dict[str, set[str]] = {}
     nop: set[str] = set()
+    late: set[str] = set()
     for row in summary.rows:
         kind = kinds.get(row.agent)
         if kind == "oracle" and row.outcome == "not_solved":
             verdict = run.trial_dir(row.agent, row.task, row.n).verdict()
             oracle.setdefault(row.task, set()).update(verdict.failed if verdict is not None else ())
+            late |= {row.task} if row.cause == "tests_timed_out" else set()
         elif kind == "nop" and row.outcome == "solved":
             nop.add(row.task)
     for task, tests in sorted(oracle.items()):
         named = ", ".join(sorted(tests)[:_MOST]) + (f" and {len(tests) - _MOST} more" if len(tests) > _MOST else "")
         _warn(f"the landed change does not solve {task}: {named or 'its tests did not come to their end'}")
+    if late:
+        _warn(f"tests ran out of time; was the machine busy? Then grade again: worktrial grade {run.path}")
     for task in sorted(nop):
         _warn(f"doing nothing solves {task}: its tests do not tell the change from its absence")
     if oracle or nop:

@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.table import Table
 
+from worktrial import agents
 from worktrial.agents import CONTROLS
 from worktrial.analyse.forecast import Forecast, PastTrial, Range, forecast
 from worktrial.analyse.power import detectable_difference, tasks_needed
-from worktrial.analyse.words import duration
 from worktrial.cli.output import print_json, talk
 from worktrial.errors import WorktrialError
 from worktrial.formats.run import AgentConfig, RunRequest
@@ -23,6 +23,11 @@ _ENOUGH = 5
 """Past trials on the same suite below which those on others are taken too."""
 _WANTED = (0.05, 0.1)
 """Differences for which the plan says how many tasks they would need."""
+_UNITS = ((3600, "h"), (60, "min"), (1, "s"))
+_UNKNOWN = (
+    "What is unknown is told once some trials are there: begin the run, stop it with Ctrl-C, and ask again. "
+    "Finished trials are kept."
+)
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,31 @@ class _Row:
 def dry_run(run: RunDir, request: RunRequest, jobs: int, *, as_json: bool) -> int:
     """Print the plan of a run and touch nothing; return the exit code."""
     rows = [_row(run, request, config) for config in request.everyone()]
+    refusal = _refusal(request)
     if as_json:
-        print_json(_as_json(rows, request, jobs))
+        print_json({**_as_json(rows, request, jobs), "refused": None if refusal is None else str(refusal)})
         return 0
     _print(rows, request, jobs)
+    if refusal is not None:
+        talk.print(f"warning: as it stands, the run would be refused: {refusal}", markup=False, soft_wrap=True)
+        if refusal.hint:
+            talk.print(f"hint: {refusal.hint}", markup=False, soft_wrap=True)
     return 0
+
+
+def _refusal(request: RunRequest) -> WorktrialError | None:
+    """Return what the run would end with before its first trial: an agent, a key or a price is not there."""
+    # The gateway's web server takes time to import, and only runs and their plans need it.
+    from worktrial.run.budgets import Budgets
+    from worktrial.run.link import gateway_for
+
+    try:
+        for config in request.everyone():
+            agents.load(config)
+        gateway_for(request, Budgets(request))
+    except WorktrialError as error:
+        return error
+    return None
 
 
 def _row(run: RunDir, request: RunRequest, config: AgentConfig) -> _Row:
@@ -103,7 +128,7 @@ def _print(rows: Sequence[_Row], request: RunRequest, jobs: int) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("agent")
     for column in ("trials left", "time", "cost"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("from", style="dim")
     for row in rows:
         wall = _spread_out(row.forecast.wall_s, jobs)
@@ -114,6 +139,8 @@ def _print(rows: Sequence[_Row], request: RunRequest, jobs: int) -> None:
         costs = [row.forecast.cost_usd for row in rows]
         table.add_row("all", str(sum(row.forecast.trials for row in rows)), _time(_total(walls)), _money(_total(costs)))
     talk.print(table)
+    if any(row.forecast.wall_s is None for row in rows):
+        talk.print(_UNKNOWN, markup=False, soft_wrap=True)
     if request.budget_usd is not None:
         talk.print(f"The budget of ${request.budget_usd:.2f} ends the run at once when it is spent.", markup=False)
     talk.print(_power(tasks, request.trials), markup=False, soft_wrap=True)
@@ -143,11 +170,14 @@ def _total(parts: Sequence[Range | None]) -> Range | None:
 def _time(found: Range | None) -> str:
     if found is None:
         return "unknown"
-    return f"{duration(found.expected)} ({duration(found.low)} … {duration(found.high)})"
+    # No finer than it is known, and short: a terminal has 80 columns.
+    size, unit = next((size, unit) for size, unit in _UNITS if found.expected >= 2 * size or size == 1)
+    low, expected, high = (f"{value / size:.0f}" for value in (found.low, found.expected, found.high))
+    return f"{expected} {unit} ({low} … {high})"
 
 
 def _money(found: Range | None) -> str:
-    return "unknown" if found is None else f"${found.expected:.2f} (${found.low:.2f} … ${found.high:.2f})"
+    return "unknown" if found is None else f"${found.expected:.2f} ({found.low:.2f} … {found.high:.2f})"
 
 
 def _as_json(rows: Sequence[_Row], request: RunRequest, jobs: int) -> dict[str, Any]:

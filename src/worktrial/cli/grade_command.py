@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from worktrial import agents
 from worktrial.cli.controls import print_faults
@@ -17,6 +18,9 @@ from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.run import RunDir, TrialDir
 from worktrial.store.scratch import scratch_folder
 from worktrial.store.suite import Suite
+
+if TYPE_CHECKING:
+    from worktrial.analyse.summary import AgentSummary
 
 
 class Grading:
@@ -62,22 +66,34 @@ class Grading:
 
 
 def conclude(run: RunDir, *, as_json: bool) -> None:
-    """Print every agent's solve rate, for people and, if asked for, as JSON."""
+    """Print every agent's solve rate and cost, for people and, if asked for, as JSON."""
     from worktrial.analyse.summary import agents_json, summarise
-    from worktrial.analyse.words import count, percent
 
     summary = summarise(run, agents.CONTROLS)
     for agent in summary.agents:
-        rate = agent.rate
-        said = (
-            "no graded trial"
-            if rate is None
-            else f"{percent(rate.mean)} (95% CI {percent(rate.low)} to {percent(rate.high)})"
-        )
-        forged = f"; {count(agent.tampered, 'trial')} tampered with, not solved" if agent.tampered else ""
-        role = " (control)" if agent.control else ""
-        talk.print(f"{agent.name}{role}: solved {said}{forged}", markup=False)
+        talk.print(_agent_line(agent), markup=False, soft_wrap=True)
     faults = print_faults(run, summary)
     verified = print_verified(summary)
     if as_json:
         print_json({**agents_json(summary), **faults, **verified})
+
+
+def _agent_line(agent: AgentSummary) -> str:
+    from worktrial.analyse.words import count, money, percent
+
+    rate = agent.rate
+    if rate is None:
+        said = "no graded trial"
+    else:
+        said = f"solved {percent(rate.mean)} (95% CI {percent(rate.low)} to {percent(rate.high)})"
+    forged = f"; {count(agent.tampered, 'trial')} tampered with, not solved" if agent.tampered else ""
+    if agent.control:
+        return f"{agent.name} (control): {said}{forged}"
+    cost = agent.cost.total_usd
+    if cost is None:
+        spent = "; cost unknown" if agent.cost.attempts else ""
+    elif agent.solved:
+        spent = f"; {money(agent.cost_per_completed_usd)} per completed task, {money(cost)} in all"
+    else:
+        spent = f"; {money(cost)} in all"
+    return f"{agent.name}: {said}{forged}{spent}"

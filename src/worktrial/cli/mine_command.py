@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from worktrial.analyse import words
 from worktrial.cli.output import print_funnel, print_json, talk
 from worktrial.cli.session_logs import asked_of, read_wanted, wanted_logs
 from worktrial.errors import UsageError, WorktrialError
-from worktrial.languages import load
+from worktrial.languages import load, names
 from worktrial.mine.candidates import Mined, mine
 from worktrial.mine.filters import REASONS
 from worktrial.mine.save import check_folder, language_of, prefix_of, save
@@ -50,6 +52,8 @@ def find(given: Mapping[str, Any]) -> None:
         print_json({**(_figures(mined) if mined.telling else {}), **said})
     if not mined.candidates:
         _fail_empty(mined)
+    command = shlex.join(("worktrial", "validate", str(given["folder"])))
+    talk.print(f"Next: {command} --limit 20", markup=False, soft_wrap=True)
 
 
 def _figures(mined: Mined) -> dict[str, Any]:
@@ -107,8 +111,12 @@ def _date(text: str | None) -> datetime | None:
 def _show(mined: Mined, suite: Suite) -> None:
     """Print the funnel."""
     _show_sessions(mined)
-    rows = [("commits read", mined.commits_read, "")]
-    rows += [(f"  {reason}", count, REASONS[reason]) for reason, count in mined.funnel().items()]
+    turned_down = mined.funnel()
+    rows = [
+        ("commits read", mined.commits_read, ""),
+        ("changes", sum(turned_down.values()) + len(mined.candidates), "a merge is one, with all that it brought"),
+    ]
+    rows += [(f"  {reason}", count, REASONS[reason]) for reason, count in turned_down.items()]
     rows.append(("candidates", len(mined.candidates), f"in {suite.path / 'candidates.jsonl'}"))
     print_funnel("mined", rows)
     _show_redactions(mined)
@@ -120,7 +128,7 @@ def _show_redactions(mined: Mined) -> None:
     for item in mined.redactions:
         counts[item.kind] += item.count
     if counts:
-        said = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+        said = ", ".join(words.count(count, kind) for kind, count in counts.most_common())
         talk.print(f"redacted: {said}", markup=False, soft_wrap=True)
 
 
@@ -131,13 +139,16 @@ def _fail_empty(mined: Mined) -> None:
         "missing_objects": "this clone was made without all files: make a full one, with no --filter",
         "shallow_boundary": "this clone is shallow: git fetch --unshallow",
         "root_commit": "the history is too short",
+        "other_language": f"tasks can be in {' or '.join(names())}: give --language to choose between them",
     }
     funnel = mined.funnel()
     if not funnel:
         raise WorktrialError("no commit is in reach", hint="give an earlier --since or a larger --max-commits")
     reason, count = next(iter(funnel.items()))
+    # What was cut off may be more than all that is there.
+    remedy = "shallow_boundary" if "shallow_boundary" in funnel else reason
     raise WorktrialError(
         "no change in this history can become a task; nothing was written",
         cause=f"{count} of {sum(funnel.values())} changes: {reason}, {REASONS[reason]}",
-        hint=hints.get(reason, "read more of the history: a larger --max-commits, or an earlier --since"),
+        hint=hints.get(remedy, "read more of the history: a larger --max-commits, or an earlier --since"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,8 +32,11 @@ def prove(given: Mapping[str, Any]) -> int:
     validation.print_funnel(summary)
     talk.print(
         f"{summary.accepted} of {summary.candidates} candidates are tasks now"
-        + (f"; {duration(summary.test_s)} of tests" if summary.test_s else "; nothing had changed"),
+        + (f"; {duration(summary.test_s)} of tests" if summary.test_s else "")
+        + ("" if validation.decided else "; nothing had changed")
+        + f"; what was run and printed is in {given['suite'] / 'evidence'}",
         markup=False,
+        soft_wrap=True,
     )
     flips = print_stability(summary, thorough=settings.thorough)
     relevance = print_relevance(summary)
@@ -40,6 +44,9 @@ def prove(given: Mapping[str, Any]) -> int:
         from worktrial.cli.judging import relevance_judged  # the gateway is not for those who ask no model
 
         relevance |= relevance_judged(suite, limit, given["judge_model"], given["config"])
+    if summary.accepted:
+        command = shlex.join(("worktrial", "run", str(given["suite"])))
+        talk.print(f"Next: {command} --out DIR --dry-run", markup=False, soft_wrap=True)
     if given["as_json"]:
         funnel = {"funnel": summary.funnel, "candidates": summary.candidates, "accepted": summary.accepted}
         print_json({**funnel, **relevance, **flips})

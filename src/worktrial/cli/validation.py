@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from worktrial.cli.output import print_funnel, talk
 from worktrial.cli.progress import working
@@ -70,7 +71,10 @@ class Validation:
                 if decision is not None:
                     self._reasons[decision.reason] += 1
                     work.done(_decision_line(candidate, decision))
-                    work.now(f"{self._reasons['accepted']} accepted")
+
+            def watch(doing: Mapping[str, int]) -> None:
+                under_way = ", ".join(f"{what} ({count})" if count > 1 else what for what, count in doing.items())
+                work.now("; ".join([f"{self._reasons['accepted']} accepted", *([under_way] if under_way else [])]))
 
             return await validate(
                 self._suite,
@@ -81,14 +85,21 @@ class Validation:
                 skip=left_out,
                 retry_infrastructure=self._retry_infrastructure,
                 listen=listen,
+                watch=watch,
             )
+
+    @property
+    def decided(self) -> int:
+        """How many candidates were decided by this call."""
+        return sum(self._reasons.values())
 
     def print_funnel(self, summary: Summary) -> None:
         """Print how many candidates ended how."""
         rows = [(reason, count, REASONS.get(reason, "")) for reason, count in summary.funnel.items()]
         print_funnel("Candidates", rows)
         if any(reason in PASSING for reason in summary.funnel):
-            talk.print("Was it the network, or this machine? Then: worktrial validate SUITE --retry-infrastructure")
+            again = shlex.join(("worktrial", "validate", str(self._suite.path), "--retry-infrastructure"))
+            talk.print(f"Was it the network, or this machine? Then: {again}", markup=False, soft_wrap=True)
 
 
 def _decision_line(candidate: Candidate, decision: Decision) -> str:
@@ -99,4 +110,11 @@ def _decision_line(candidate: Candidate, decision: Decision) -> str:
     else:
         detail = f"{decision.reason}: {decision.detail}" if decision.detail else decision.reason
     mark = "✓" if decision.accepted else "·"
-    return f"{mark} {candidate.commit[:10]} {candidate.subject[:60]} — {detail[:160]}"
+    return f"{mark} {candidate.commit[:10]} {_title(candidate)[:60]} — {detail[:160]}"
+
+
+def _title(candidate: Candidate) -> str:
+    """Return what a change is told by: what it asks for, where its subject names a branch and no more."""
+    if not candidate.subject.startswith("Merge "):
+        return candidate.subject
+    return next((line.strip() for line in candidate.prompt.splitlines() if line.strip()), candidate.subject)

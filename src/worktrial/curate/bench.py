@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from worktrial.curate.activity import Activity
 from worktrial.curate.changes import changed_lines
 from worktrial.curate.putback import put_back
 from worktrial.curate.redacting import NeedsSecretError, redact_trees
@@ -95,6 +96,7 @@ class Bench:
         candidates: list[Candidate],
         keys: dict[str, str],
         known: KnownNames | None = None,
+        activity: Activity | None = None,
     ) -> None:
         """`known` is who is taken out of what a change added and of what tests print; None: nothing is."""
         self.suite = suite
@@ -105,6 +107,7 @@ class Bench:
         self.sandbox = sandbox
         self._head = head
         self._known = known
+        self.activity = activity or Activity()
         self._withheld: dict[str, str] = {}
         self._history: dict[str, tuple[str, ...]] | None = None
         self._texts: dict[str, dict[str, str]] = {}
@@ -282,7 +285,9 @@ class Bench:
         path = cache_dir() / "coverage" / f"{key}.json"
         if path.exists():
             return read_model(path, _CoverageResult, "cached coverage").model_copy(update={"wall_s": 0.0})
-        report = await self.test(load(candidate.language), tree, environment, plan, self.settings.timeout_s)
+        language = load(candidate.language)
+        what = "measuring what tests run"
+        report = await self.test(language, tree, environment, plan, self.settings.timeout_s, what=what)
         result = _CoverageResult(
             ended=report.ended,
             # Exit code 2: the time was over before the last test.
@@ -340,9 +345,10 @@ class Bench:
         timeout_s: float,
         *,
         near: str | None = None,
+        what: str = "running tests",
     ) -> TestReport:
         """Run tests on a fresh copy of `tree`; one that is no candidate's is made from a tree `near` it that is."""
-        (report,) = await self.test_together(language, tree, environment, [plan], timeout_s, near=near)
+        (report,) = await self.test_together(language, tree, environment, [plan], timeout_s, near=near, what=what)
         return report
 
     async def test_together(
@@ -354,18 +360,20 @@ class Bench:
         timeout_s: float,
         *,
         near: str | None = None,
+        what: str = "running tests",
     ) -> list[TestReport]:
-        """Run several plans at the same time on one fresh copy of `tree`."""
+        """Run several plans at the same time on one fresh copy of `tree`; `what` is what those who wait are told."""
         anchor = await asyncio.to_thread(self._anchor, near or tree)
         layer = await asyncio.to_thread(tree_layer, self.git, anchor)
         async with self.processors:
-            workspace = await self.sandbox.open((environment.additions, layer.files), self.settings.limits)
-            try:
-                await change_tree(workspace, self.git, layer, tree)
-                running = (language.test(workspace, environment, plan, timeout_s) for plan in plans)
-                reports = await asyncio.gather(*running)
-            finally:
-                await workspace.close()
+            with self.activity.doing(what):
+                workspace = await self.sandbox.open((environment.additions, layer.files), self.settings.limits)
+                try:
+                    await change_tree(workspace, self.git, layer, tree)
+                    running = (language.test(workspace, environment, plan, timeout_s) for plan in plans)
+                    reports = await asyncio.gather(*running)
+                finally:
+                    await workspace.close()
         self.test_s += max(report.wall_s for report in reports)
         return reports
 

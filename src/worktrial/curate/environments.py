@@ -71,8 +71,9 @@ class Environments:
         base = await asyncio.to_thread(tree_layer, self._bench.git, trees.base_tree)
         solution = await asyncio.to_thread(tree_layer, self._bench.git, trees.solution_tree)
         read = partial(self._bench.git.file_text, trees.solution_tree)
-        recipe = await language.resolve(read, self._bench.sandbox, solution.files, as_of=as_of, wide=wide)
-        return recipe, await language.build(recipe, self._bench.sandbox, base.files)
+        with self._bench.activity.doing("preparing environments"):
+            recipe = await language.resolve(read, self._bench.sandbox, solution.files, as_of=as_of, wide=wide)
+            return recipe, await language.build(recipe, self._bench.sandbox, base.files)
 
     async def _ask(self, candidate: Candidate, environment: BuiltEnvironment) -> EnvironmentUse:
         """Return how the candidate's touched tests do in an environment, from the evidence when it is there.

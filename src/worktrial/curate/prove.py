@@ -19,6 +19,7 @@ from worktrial.formats.evidence import CoverageRun, Decision, LeakProof, Relevan
 from worktrial.formats.task import Environment, Task, Twin
 from worktrial.languages import load
 from worktrial.languages.protocol import BuiltEnvironment
+from worktrial.sandboxes.crowded import crowding
 
 _SLACK = 10.0
 """How many times as long as with the solution a test process may take before it is ended."""
@@ -110,7 +111,7 @@ async def _run(
     if not solution.outcomes.get("passed"):
         detail = "no test passes with the solution"
         return bench.decide(candidate, accepted=False, reason="solution_fails", detail=detail)
-    timeout_s = min(timeout_s, max(_LEAST_TIMEOUT_S, _SLACK * solution.wall_s))
+    timeout_s = min(timeout_s, max(_LEAST_TIMEOUT_S, _SLACK * solution.wall_s) * crowding())
     tests = await run("tests", 0)
     if not may_decide(tests, solution):
         return _conclude(bench, candidate, classify((), [tests], [solution]))
@@ -140,7 +141,8 @@ async def _look_for_answers(bench: Bench, candidate: Candidate, environment: Bui
     trees = bench.trees(candidate)
     secret = Secret(trees.base_tree, trees.tests_tree, trees.solution_tree)
     async with bench.processors:
-        proof = await prove_no_leaks(bench.git, bench.sandbox, load(candidate.language), environment, secret)
+        with bench.activity.doing("looking for answers in reach"):
+            proof = await prove_no_leaks(bench.git, bench.sandbox, load(candidate.language), environment, secret)
     bench.record(candidate, proof)
     return proof
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from worktrial.analyse.ledger import Ledger
+from worktrial.curate.activity import Activity, Watch
 from worktrial.curate.bench import Bench, Settings
 from worktrial.curate.environments import Environments
 from worktrial.curate.prove import prove
@@ -71,6 +72,7 @@ async def validate(
     skip: Collection[str] = (),
     retry_infrastructure: bool = False,
     listen: Listener | None = None,
+    watch: Watch | None = None,
 ) -> Summary:
     """Validate the newest `limit` candidates (None: all) and return the funnel over them.
 
@@ -91,7 +93,7 @@ async def validate(
     before = _set_aside(suite, ledger)
     test_s = 0.0
     if pending:
-        async with _bench(suite, sandbox, settings, candidates, keys) as bench:
+        async with _bench(suite, sandbox, settings, candidates, keys, activity=Activity(watch)) as bench:
             await _work_off(bench, ledger, pending, decisions, listen)
             test_s = bench.test_s
     reasons = Counter(decision.reason for decision in decisions.values() if decision is not None)
@@ -110,7 +112,13 @@ async def validate(
 
 @contextlib.asynccontextmanager
 async def _bench(
-    suite: Suite, sandbox: Sandbox, settings: Settings, candidates: list[Candidate], keys: dict[str, str]
+    suite: Suite,
+    sandbox: Sandbox,
+    settings: Settings,
+    candidates: list[Candidate],
+    keys: dict[str, str],
+    *,
+    activity: Activity,
 ) -> AsyncIterator[Bench]:
     """Give a bench over the suite's repository, with every candidate put back."""
     info = suite.info()
@@ -125,8 +133,10 @@ async def _bench(
             candidates=candidates,
             keys=keys,
             known=known_names(repository) if info.redacted else None,
+            activity=activity,
         )
-        await bench.prepare()
+        with activity.doing("putting changes back"):
+            await bench.prepare()
         yield bench
 
 

@@ -77,7 +77,7 @@ class Task(Record):
     """Files the expected tests live in: what the runner is pointed at."""
     tests: ExpectedTests
     test_timeout_s: float
-    """Wall-clock limit for one grading run, from the validated runs' durations."""
+    """Wall-clock limit for one grading run, from the validated runs' durations; more of it on a crowded machine."""
     unproven: tuple[str, ...] = ()
     """Expected tests of which the end of the body could not be seen with the solution either."""
     evidence: tuple[str, ...] = ()

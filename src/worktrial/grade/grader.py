@@ -29,6 +29,7 @@ from worktrial.grade.junit import junit_xml
 from worktrial.grade.redacting import TESTS_LOG, Redacting
 from worktrial.languages import load
 from worktrial.languages.protocol import TestPlan, TestReport
+from worktrial.sandboxes.crowded import crowding
 from worktrial.sandboxes.layers import change_tree, tree_layer
 from worktrial.sandboxes.protocol import Sandbox
 from worktrial.store.files import write_bytes, write_text
@@ -170,7 +171,7 @@ class Grader:
         workspace = await self._sandbox.open((environment.additions, layer.files), self._limits)
         try:
             await change_tree(workspace, self._git, layer, tree)
-            return await language.test(workspace, environment, plan, task.test_timeout_s)
+            return await language.test(workspace, environment, plan, task.test_timeout_s * crowding())
         finally:
             await workspace.close()
 

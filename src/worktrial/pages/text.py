@@ -55,7 +55,8 @@ def plain(text: str) -> str:
 
 def title_of(prompt: str, most: int) -> str:
     """Return the first line of a prompt that says anything, of at most `most` characters, for lists."""
-    line = next((line.strip("# \t") for line in prompt.splitlines() if line.strip("# \t")), "")
+    # A message made of points has no title: its first point stands for it.
+    line = next((found for line in prompt.splitlines() if (found := line.strip("# \t").removeprefix("- "))), "")
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
 
 
