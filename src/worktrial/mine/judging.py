@@ -15,7 +15,7 @@ from worktrial.mine.asking import judge_prompt
 from worktrial.mine.filters import PROMPT_REASONS
 from worktrial.store.suite import Suite
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 """Raised when the words below change: answers to other words are asked for again."""
 
 _MEANINGS = "\n".join(f"- {name}: {meaning}" for name, meaning in PROMPT_REASONS.items())
@@ -111,7 +111,8 @@ def parse_answer(text: str) -> dict[str, Any]:
 
 
 def _beside_rules(candidate: Candidate, model: str, digest: str, answer: dict[str, Any]) -> Classification:
-    against = judge_prompt(candidate.prompt, candidate.prompt_kind)
+    # What sessions asked became a candidate because the rules keep it, with all that was said there.
+    against = judge_prompt(candidate.prompt, "message") if candidate.prompt_kind == "message" else None
     work = candidate.work
     return Classification(
         of=candidate.id,
