@@ -18,7 +18,7 @@ from worktrial.mine.landed import Landed
 from worktrial.mine.linking import Linked, link
 from worktrial.mine.provenance import provenance
 from worktrial.mine.standing import Before
-from worktrial.mine.work import work_of
+from worktrial.mine.work import work_asked
 from worktrial.store.git import Git
 
 _LEANING = ("refers_to_solution", "refers_outside", "refers_to_talk", "needs_service")
@@ -115,7 +115,7 @@ class Prompts:
                 "prompts": told.prompts if kind == "conversation" else (),
                 "removed": (),
                 "provenance": told.provenance,
-                "work": work_of("\n\n".join(told.prompts), candidate.files),
+                "work": work_asked(told.prompts, candidate.prompt, candidate.files),
             }
         )
 

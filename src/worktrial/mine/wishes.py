@@ -189,6 +189,12 @@ def sentences(words: str) -> list[str]:
     return [part for part in _SENTENCE.split(words) if re.search(r"\w", part)]
 
 
+def asked_for(prompt: str) -> list[tuple[Wish, str]]:
+    """Return the sentences of a prompt that ask for a change or tell of trouble, in order."""
+    told = [(_of_sentence(part), part) for part in sentences(own_words(prompt))]
+    return [(wish, part) for wish, part in told if wish in ("change", "report")]
+
+
 def wishing(prompt: str) -> list[str]:
     """Return the sentences that ask for a change or tell of trouble, each with the one before and after it."""
     parts = sentences(own_words(prompt))
