@@ -230,6 +230,7 @@ def _show_redactions(mined: Mined) -> None:
 def _fail_empty(mined: Mined) -> None:
     """Raise the error for a history without a candidate: nothing was written then."""
     from worktrial.errors import WorktrialError
+    from worktrial.languages import names
     from worktrial.mine.filters import REASONS
 
     hints = {
@@ -237,6 +238,7 @@ def _fail_empty(mined: Mined) -> None:
         "missing_objects": "this clone was made without all files: make a full one, with no --filter",
         "shallow_boundary": "this clone is shallow: git fetch --unshallow",
         "root_commit": "the history is too short",
+        "other_language": f"tasks can be in {' or '.join(names())}: give --language to choose between them",
     }
     funnel = mined.funnel()
     if not funnel:
