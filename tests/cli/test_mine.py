@@ -148,6 +148,15 @@ def test_a_repository_without_tests_is_an_error_and_writes_nothing(tmp_path: Pat
         assert json.loads(done.stdout)["candidates"] == 0
 
 
+def test_a_repository_in_a_language_there_is_not_says_which_there_are(tmp_path: Path) -> None:
+    made = repository(tmp_path / "rust")
+    for number in range(2):
+        made.commit("More", {"src/lib.rs": f"// {number}\n", "tests/lib.rs": f"// {number}\n"})
+    done = run(made.path, "--suite", tmp_path / "suite", expect=1)
+    assert "other_language" in done.stderr
+    assert "hint: tasks can be in python or go" in done.stderr
+
+
 def test_what_is_no_repository_is_an_error(tmp_path: Path) -> None:
     assert "is not a git repository" in run(tmp_path, "--suite", tmp_path / "suite", expect=1).stderr
     assert "there is no folder" in run(tmp_path / "none", "--suite", tmp_path / "suite", expect=1).stderr

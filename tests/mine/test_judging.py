@@ -67,7 +67,7 @@ async def test_answers_are_stored_beside_the_rules_and_asked_for_once(
     assert (two.model_reason, two.explanation) == ("too_vague", "It says nothing.")
     assert by_subject["Add three"].error.startswith("not an answer")
     assert by_subject["Add four"].error.startswith("provider_refused")
-    assert (one.model, one.prompt_version) == (model, "1")
+    assert (one.model, one.prompt_version) == (model, "2")
     assert agreement(said) == {"kept": (1, 2), "kind": (0, 2)}
     assert {item.of for item in suite.classification} == set(heard) == {candidate.id for candidate in candidates}
     assert (suite.path / "judge" / "gateway.jsonl").exists()

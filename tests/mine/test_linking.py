@@ -6,11 +6,11 @@ import json
 from datetime import timedelta
 
 import pytest
-from tests.mine.building import SOURCE, TEST, Repository
+from tests.mine.building import SOURCE, TEST, Repository, mined
 from tests.mine.sessions import edit, moment, session, told, turn
 
 from worktrial.formats.provenance import Link
-from worktrial.mine.told import Telling
+from worktrial.mine.told import Telling, Wanted
 
 FIRST = "def measure_length(values):\n    total_length = len(values)\n    return total_length\n"
 SECOND = "def measure_width(values):\n    total_width = max(values)\n    return total_width\n"
@@ -200,12 +200,45 @@ def test_a_session_of_two_commits_is_cut_between_them(repo: Repository) -> None:
     first = first.model_copy(update={"commits": turn(repo, "", commit=one[:7]).commits})
     thanks = turn(repo, "Fine. Why max?")
     repo.clock += 60
-    second = turn(repo, "Now add widths", *edits(SECOND, CHECK_TWO))
+    second = turn(repo, "Now add `widths` beside it", *edits(SECOND, CHECK_TWO))
     two = add(repo, "Add widths", SECOND, CHECK_TWO)
     last = turn(repo, "Commit it", commit=two[:7])
     telling = told(repo.path, session("s", [first, thanks, second, last]))
     assert telling.told[one].prompts == ("Add lengths",)
-    assert telling.told[two].prompts == ("Fine. Why max?", "Now add widths")
+    assert telling.told[two].prompts == ("Fine. Why max?", "Now add `widths` beside it")
+
+
+def test_a_prompt_that_goes_on_with_an_earlier_change_is_not_what_was_asked(repo: Repository) -> None:
+    first = turn(repo, "Add lengths", *edits())
+    one = add(repo, "Add lengths")
+    first = first.model_copy(update={"commits": turn(repo, "", commit=one[:7]).commits})
+    repo.clock += 60
+    second = turn(repo, "Now do the same for the other", *edits(SECOND, CHECK_TWO))
+    two = add(repo, "Add widths", SECOND, CHECK_TWO)
+    last = turn(repo, "Rename `widths` in util.py", *edits(SECOND, CHECK_TWO), commit=two[:7])
+    found = told(repo.path, session("s", [first, second, last])).told[two]
+    assert found.prompts == ()
+    assert found.unasked is not None
+    assert (found.unasked.name, found.unasked.detail.partition(":")[0]) == ("refers_to_talk", "unknown")
+
+
+def test_a_conversation_in_which_nothing_is_said_by_itself_is_not_what_was_asked(repo: Repository) -> None:
+    first = turn(repo, "This seems too long, how would you cut it?", *edits())
+    second = turn(repo, "yes, add the missing case", *edits(SECOND, CHECK_TWO))
+    made = add(repo, "Measure", FIRST + SECOND, CHECK + CHECK_TWO)
+    found = told(repo.path, session("s", [first, second])).told[made]
+    assert found.prompts == ()
+    assert found.unasked is not None
+    assert found.unasked.name == "refers_to_talk"
+
+
+def test_a_conversation_that_begins_with_a_question_becomes_a_candidate(repo: Repository) -> None:
+    first = turn(repo, "How does the loader find its files?")
+    second = turn(repo, "Add `lengths` to it, and a test", *edits())
+    made = add(repo, "Add lengths")
+    conversation = session("s", [first, second])
+    result = mined(repo.path, wanted=Wanted([conversation]))
+    assert [candidate.prompt_kind for candidate in result.candidates if candidate.commit == made] == ["conversation"]
 
 
 def test_two_conversations_of_one_change_follow_each_other_in_time(repo: Repository) -> None:

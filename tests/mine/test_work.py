@@ -9,7 +9,7 @@ from tests.mine.building import Repository, mined
 
 from worktrial.formats.candidate import FileChange, Role
 from worktrial.formats.provenance import WorkKind
-from worktrial.mine.work import difficulty_of, work_of
+from worktrial.mine.work import difficulty_of, work_asked, work_of
 
 
 def file(path: str, added: int, removed: int = 0, *, role: Role = "source", status: str = "M") -> FileChange:
@@ -56,6 +56,29 @@ def test_the_diff_tells_where_the_words_do_not() -> None:
     assert work_of("Odds", (file("b.py", 60, status="A"),)).rule == "new source file"
     assert work_of("Odds", (file("b.py", 60, 2),)).kind == "new_code"
     assert work_of("Odds", (file("b.py", 60, 50),)).kind == "other"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message", "kind"),
+    [
+        (("commit this", "push"), "Keep the order of names on export", "bug_fix"),
+        (("let's look at the lexer first", "go ahead"), "feat(lexer): floats", "new_code"),
+        (("start with the first", "all of them"), "Review feedback", "review"),
+        (("Let's split the lexer in two", "yes"), "Lexer", "refactoring"),
+        (("The lexer returns one token instead of two. Add a test too.",), "Lexer", "bug_fix"),
+        (("What does it do?", "Could you add an option that turns it off?"), "wip", "new_code"),
+    ],
+)
+def test_message_and_prompts_tell_the_kind_together(prompts: tuple[str, ...], message: str, kind: WorkKind) -> None:
+    work = work_asked(prompts, message, PLAIN)
+    assert work.kind == kind
+    assert work.rule
+
+
+def test_what_only_takes_away_is_refactoring_and_what_has_no_source_none() -> None:
+    assert work_asked(("that is dead",), "Flags", (file("a.py", 2, 90),)).kind == "refactoring"
+    assert work_asked(("why?",), "Flags", (file("test_a.py", 9, role="test"),)).kind == "tests"
+    assert work_asked(("why?",), "Flags", (file("a.yml", 9, role="config"),)).kind == "other"
 
 
 def test_tests_do_not_count_to_the_size_and_documents_not_to_the_difficulty() -> None:

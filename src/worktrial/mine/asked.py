@@ -33,6 +33,10 @@ class Asked:
     """Ids of the sessions they are from."""
     detail: str
     """Which turns of how many; for people."""
+    heard: bool = False
+    """Something was said in the session before the first of them that is none of them."""
+    worked: tuple[bool, ...] = ()
+    """Of each prompt: whether the agent edited files on it."""
 
     @property
     def kind(self) -> PromptKind:
@@ -67,13 +71,17 @@ class Asking:
             weak = [tie.link for tie in self._linked.ties.get(change, ())]
             return Reason("weak_link", f"{weak[0].reason}, {weak[0].confidence:.2f}") if weak else Reason("no_session")
         chosen = self._main([tie for tie in ties if self._linked.sessions[tie.session].prompts()])
-        prompts: list[str] = []
+        asked: list[Turn] = []
         said: list[str] = []
+        heard = False
         for tie in chosen:
             session = self._linked.sessions[tie.session]
             turns = self._turns(tie, change)
-            prompts += [turn.prompt for turn in (session.turns[number] for number in turns) if _typed(turn)]
+            typed = [number for number in turns if _typed(session.turns[number])]
+            heard = heard or (not asked and bool(typed) and any(map(_typed, session.turns[: typed[0]])))
+            asked += [session.turns[number] for number in typed]
             said.append(f"turns {_ranges(turns)} of {len(session.turns)}" if turns else "")
+        prompts = tuple(turn.prompt for turn in asked)
         if not prompts:
             return Reason("no_typed_prompt")
         if len(prompts) > MOST_PROMPTS:
@@ -85,9 +93,11 @@ class Asking:
         if common.of and common.lines and sum(tie.shared.lines for tie in chosen) < LEAST_ASKED * common.of:
             return Reason("partly_asked", f"{sum(tie.shared.lines for tie in chosen)} of {common.of} lines")
         return Asked(
-            tuple(prompts),
+            prompts,
             tuple(self._linked.sessions[tie.session].id for tie in chosen),
             "; ".join(filter(None, said)),
+            heard=heard,
+            worked=tuple(bool(turn.edits) for turn in asked),
         )
 
     def _main(self, ties: Sequence[Tie]) -> list[Tie]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from worktrial.formats.provenance import PromptKind
 from worktrial.mine.filters import Reason
+from worktrial.mine.standing import Before, leans_on
 from worktrial.mine.wishes import wish_of
 
 _START = 400
@@ -63,6 +64,12 @@ RULES: tuple[Rule, ...] = (
         "plan_of_an_agent",
         r"\A\s*(?:please )?(?:implement|execute) (?:the|this) (?:following )?plan\b.{0,40}:",
     ),
+    _rule(
+        "template",
+        "plan_file",
+        r"\b(?:follow\w*|per|according to|based on|read|implement\w*|execut\w+|in|from|at|see|continue)\b[^.\n]{0,40}"
+        r"(?<![\w-])[\w./@-]{0,80}(?:plan|review|todo|hand-?off|notes|progress)[\w-]{0,40}\.(?:md|txt)\b",
+    ),
     _rule("template", "blanks_to_fill", r"\{\{\s*\w+\s*\}\}|<(?:insert|your)[ _-][\w -]+>|\[(?:insert|your) [\w ]+\]"),
     _rule(
         "refers_to_solution",
@@ -93,7 +100,10 @@ RULES: tuple[Rule, ...] = (
         r"|\b(?:look at|review|check|see|split|use|using|from|in|at|commit|finish"
         r"|continue)\b[^.\n]{0,20}\b(?:(?:un)?staged"
         r"|uncommitted|local|pending|recent|latest|my|these) (?:changes|files|work)\b"
-        r"|\b(?:last|latest|previous) (?:changes?|commits?)\b",
+        r"|\b(?:last|latest|previous) (?:changes?|commits?)\b|\bcurrent working (?:state|tree|changes)\b"
+        r"|\A\W*(?:ok(?:ay)?,? |so,? )?i(?:'ve| have)?(?: just| already)? (?:added|changed|renamed|removed|deleted"
+        r"|updated"
+        r"|moved|made|wrote|written|merged|refactored|pushed|committed|reverted|reset|rebased)\b",
     ),
     _rule(
         "refers_outside",
@@ -129,7 +139,9 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "refers_outside",
         "review_alone",
-        r"\A\W*(?:address|apply|incorporate|respond to|handle|fix|resolve)\w*\b[^\n:]{0,20}\b(?:review(?:er)?s?"
+        r"\A\W*(?:(?:can|could) (?:you|we) |please |let'?s )*(?:address|apply|incorporate|respond to|handle|fix"
+        r"|resolve)\w*\b"
+        r"[^\n:]{0,20}\b(?:review(?:er)?s?"
         r"|feedback|comments?"
         r"|suggestions?|requested changes)\b[^\n:]{0,30}\s*\Z",
         messages=True,
@@ -143,11 +155,12 @@ RULES: tuple[Rule, ...] = (
         first=_START,
     ),
     _rule(
-        "refers_outside",
+        "refers_to_talk",
         "earlier_talk",
         r"\b(?:as|like) (?:i|we|you) (?:said|discussed|mentioned|talked|agreed|suggested|described|proposed)"
-        r"|\b(?:last|previous|earlier|above|other) (?:message|session|chat|conversation|reply|answer|prompt"
-        r"|suggestion)s?\b"
+        r"|\bas (?:discussed|agreed|planned|mentioned|suggested|proposed)\b(?! in\b)"
+        r"|\b(?:last|previous|earlier|above|other) (?:message|chat|conversation|reply|answer|prompt|suggestion)s?\b"
+        r"|\b(?:in|from|of|during|since) (?:our|the|my|a|your) (?:last|previous|earlier|other) session\b"
         r"|\bwrong chat\b|\bwhat (?:we|you|i) (?:discussed|said)\b|\byour (?:plan|suggestion|proposal|idea)\b"
         r"|\boption \d\b",
     ),
@@ -186,15 +199,16 @@ RULES: tuple[Rule, ...] = (
 """Tried in this order."""
 
 
-def judge_prompt(prompt: str, kind: PromptKind) -> Reason | None:
+def judge_prompt(prompt: str, kind: PromptKind, *, before: Before = "nothing") -> Reason | None:
     """Judge what is asked. None: nothing speaks against it.
 
-    The detail of a reason is the rule's name and, for people, the words that it met.
+    The detail of a reason is the rule's name and, for people, the words that it met. `before` says what was said in its
+    session before it.
     """
-    return next(_against(prompt, kind), None)
+    return next(_against(prompt, kind, before), None)
 
 
-def _against(prompt: str, kind: PromptKind) -> Iterator[Reason]:
+def _against(prompt: str, kind: PromptKind, before: Before) -> Iterator[Reason]:
     is_message = kind == "message"
     for rule in RULES:
         if is_message and not rule.messages:
@@ -205,6 +219,8 @@ def _against(prompt: str, kind: PromptKind) -> Iterator[Reason]:
         wish = wish_of(prompt)
         if reason := _OF_WISH.get(wish):
             yield Reason(reason, wish)
+        if sign := leans_on(prompt, before):
+            yield Reason("refers_to_talk", sign)
 
 
 _OF_WISH: dict[str, str] = {

@@ -164,7 +164,10 @@ class _Miner:
                 continue
             candidate = self._prompts.over(self._candidate(change, found, roles, prefix), change.landed)
             reason = self._prompts.reason(change.landed) or by_prompt(candidate.prompt)
-            if reason := reason or judge_prompt(candidate.prompt, candidate.prompt_kind):
+            if reason is None and candidate.prompt_kind == "message":
+                # What a session asked was judged with all that was said there.
+                reason = judge_prompt(candidate.prompt, "message")
+            if reason:
                 self._reject(change, reason)
                 continue
             seen[same] = change.commit

@@ -18,6 +18,7 @@ PROMPT_REASONS = {
     "template": "a command, form or hand-over that a program wrote, and no one's own words",
     "refers_to_solution": "points at the change itself: its commit, branch, pull request or diff",
     "refers_outside": "points at what is not in the repository: pictures, chats, reviews, pages, other folders",
+    "refers_to_talk": "leans on what was said or done before it, which is not in the prompt",
     "needs_service": "needs a key, an account or a service that a test has not",
     "not_testable": "asks for nothing that a test could tell: a question, documentation, git or a look",
     "too_vague": "says too little to know what is wanted",

@@ -13,7 +13,7 @@ from worktrial.mine.asking import judge_prompt
 from worktrial.mine.filters import PROMPT_REASONS
 from worktrial.store.suite import Suite
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 """Raised when the words below change: answers to other words are asked for again."""
 
 _MEANINGS = "\n".join(f"- {name}: {meaning}" for name, meaning in PROMPT_REASONS.items())
@@ -97,7 +97,8 @@ def parse_answer(text: str) -> dict[str, Any]:
 
 def _rules(candidate: Candidate) -> dict[str, Any]:
     """Return the fields that say what the rules make of a candidate."""
-    against = judge_prompt(candidate.prompt, candidate.prompt_kind)
+    # What sessions asked became a candidate because the rules keep it, with all that was said there.
+    against = judge_prompt(candidate.prompt, "message") if candidate.prompt_kind == "message" else None
     work = candidate.work
     return {
         "rule_reason": None if against is None else against.name,

@@ -17,10 +17,11 @@ from worktrial.mine.filters import Reason
 from worktrial.mine.landed import Landed
 from worktrial.mine.linking import Linked, link
 from worktrial.mine.provenance import provenance
-from worktrial.mine.work import work_of
+from worktrial.mine.standing import Before
+from worktrial.mine.work import work_asked
 from worktrial.store.git import Git
 
-_LEANING = ("refers_to_solution", "refers_outside", "needs_service")
+_LEANING = ("refers_to_solution", "refers_outside", "refers_to_talk", "needs_service")
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Prompts:
                 "prompts": told.prompts if kind == "conversation" else (),
                 "removed": (),
                 "provenance": told.provenance,
-                "work": work_of("\n\n".join(told.prompts), candidate.files),
+                "work": work_asked(told.prompts, candidate.prompt, candidate.files),
             }
         )
 
@@ -137,18 +138,56 @@ def judged(asked: Asked | Reason) -> tuple[str, ...] | Reason:
     """Return what was asked without what nobody typed, or why that cannot be a task.
 
     In a conversation questions and words about git have their place; it is turned down when a prompt of it leans on
-    what an agent will not have, or when none asks for anything that a test could tell.
+    what an agent will not have, or when none asks for anything that a test could tell. Its prompts may lean on those
+    before them, but one must say by itself what is wanted, and the first that was worked on must not lean on what was
+    said in the session before.
     """
     if isinstance(asked, Reason):
         return asked
-    told = [(prompt, judge_prompt(prompt, "prompt")) for prompt in asked.prompts]
-    said = [(prompt, reason) for prompt, reason in told if reason is None or reason.name != "template"] or told
-    for _, reason in said:
-        if reason is not None and reason.name in _LEANING:
-            return reason
-    if all(reason is not None for _, reason in said):
-        return next(reason for _, reason in said if reason is not None)
-    return tuple(prompt for prompt, _ in said)
+    told = _each_judged(asked)
+    said = [one for one in told if one.reason is None or one.reason.name != "template"] or told
+    for one in said:
+        if one.reason is not None and one.reason.name in _LEANING and not (one.idle and len(said) > 1):
+            return one.reason
+    first = next((one for one in said if one.worked), said[0])
+    if asked.heard and first.reason is not None and first.reason.name == "too_vague":
+        return Reason("refers_to_talk", first.reason.detail)
+    if all(one.reason is not None for one in said):
+        return next(one.reason for one in said if one.reason is not None)
+    if not any(one.stands for one in said):
+        return Reason("refers_to_talk", "names_nothing: no prompt of the conversation says by itself what is wanted")
+    return tuple(one.prompt for one in said)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A prompt of a conversation with what speaks against it."""
+
+    prompt: str
+    reason: Reason | None
+    worked: bool
+    """The agent edited files on it; True for all where the log holds no edits."""
+    stands: bool
+    """It would be a task without the prompts before it."""
+
+    @property
+    def idle(self) -> bool:
+        """It is a reaction to what went before, on which nothing was done: talk that does no harm."""
+        leans = self.reason is not None and self.reason.name == "refers_to_talk"
+        return leans and not self.worked and judge_prompt(self.prompt, "prompt", before="given") != self.reason
+
+
+def _each_judged(asked: Asked) -> list[_Judged]:
+    """Return the prompts of a conversation, each judged by what is known of it where it stands."""
+    every = not any(asked.worked)
+    judged: list[_Judged] = []
+    for prompt, did in zip(asked.prompts, asked.worked or (True,) * len(asked.prompts), strict=True):
+        alone: Before = "lost" if asked.heard or judged else "nothing"
+        before: Before = alone if not judged or (asked.heard and not any(one.worked for one in judged)) else "given"
+        reason = judge_prompt(prompt, "prompt", before=before)
+        stands = reason is None and (before == alone or judge_prompt(prompt, "prompt", before=alone) is None)
+        judged.append(_Judged(prompt, reason, did or every, stands))
+    return judged
 
 
 def _told(linked: Linked, asking: Asking, item: Landed, wanted: Wanted) -> Told:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from worktrial.formats.candidate import FileChange
 from worktrial.formats.provenance import Difficulty, Work, WorkKind
+from worktrial.mine.wishes import asked_for
 
 SMALL_LINES, SMALL_FILES = 20, 2
 """A change of at most so many lines in at most so many source files is small."""
@@ -30,6 +31,14 @@ _TESTS = re.compile(
     r"|regression )?"
     r"(?:tests?(?! (?:runner|client|helper|utilit|mode|command|option|support|\w+er\b))|test cases?|coverage)\b"
 )
+_REVIEWED = re.compile(
+    r"(?i)\b(?:(?:pr|pull request|code|copilot|bugbot|bot|reviewer'?s?|review(?:er)?) )?(?:review|feedback) "
+    r"(?:comments?|feedback"
+    r"|suggestions?|findings?|remarks?|addressed|fixes)\b|\b(?:pr|pull request|review) (?:feedback|comments?)\b"
+    r"|\b(?:address|apply|incorporate|respond to|go through|work through)\w* (?:\S+ ){0,4}?(?:feedback|comments?|review"
+    r"|suggestions?|following items)\b|\A\W*review feedback\b"
+)
+"""Says that what a review found is worked through."""
 _REVIEW = re.compile(
     r"(?i)\A\W*(?:(?:please|can you|could you|address|apply|handle|resolve|incorporate)\W+)*(?:the |some |pr |code )*"
     r"(?:review|feedback|comments?|suggestions?)\b"
@@ -74,7 +83,8 @@ _FIRST: tuple[tuple[WorkKind, str], ...] = (
         "new_code",
         r"show\w*|display|capture|include|pass|return|accept|expose|print|add\w*|support\w*|implement\w*|allow\w*"
         r"|introduc\w+"
-        r"|enabl\w+|provid\w+|new|let|offer|render|emit|format|make (?:\S+ ){1,4}?(?:configurable|optional|callable"
+        r"|enabl\w+|provid\w+|new|let(?!'?s\b)|offer|render|emit|format|make (?:\S+ ){1,4}?(?:configurable|optional"
+        r"|callable"
         r"|available"
         r"|public|customi[sz]able|possible)|apply|track|store|parse|generate|extend\w*|creat\w+|autocomplete"
         r"|complete|colou?r",
@@ -113,6 +123,42 @@ def work_of(prompt: str, files: Sequence[FileChange]) -> Work:
     )
 
 
+def work_asked(prompts: Sequence[str], message: str, files: Sequence[FileChange]) -> Work:
+    """Return what a change is of which the prompts of its session are known beside its message.
+
+    The message says what came of it, but some say little; the prompts say what it was for, but most of a session's are
+    about other things: of these only sentences count that ask for a change or tell of trouble.
+    """
+    source = [change for change in files if change.role == "source"]
+    asked = [pair for prompt in prompts for pair in asked_for(prompt)]
+    kind, rule = next(_kinds_asked(asked, message, files, source), None) or _kind(message, files, source)
+    return work_of(message, files).model_copy(update={"kind": kind, "rule": rule})
+
+
+def _kinds_asked(
+    asked: Sequence[tuple[str, str]], message: str, files: Sequence[FileChange], source: Sequence[FileChange]
+) -> Iterator[tuple[WorkKind, str]]:
+    """Yield what message and prompts say of the kind, the surest first. `asked`: wishes with their sentences."""
+    title = message.strip().partition("\n")[0]
+    added, removed = (sum(getattr(change, side) or 0 for change in source) for side in ("added", "removed"))
+    if _REVIEWED.search(title):
+        yield "review", "title speaks of a review"
+    if not source:
+        tests = any(change.role == "test" for change in files)
+        yield ("tests", "only tests changed") if tests else ("other", "no source changed")
+    prefix = _PREFIX.match(title)
+    if prefix and (kind := _BY_PREFIX.get(prefix["type"].lower(), "other")) != "other":
+        yield kind, f"prefix {prefix['type'].lower()}:"
+    if removed >= SMALL_LINES and removed > _MOSTLY * added:
+        yield "refactoring", "far more lines removed than added"
+    title = _SCOPE.sub("", title)
+    yield from _by_words(title, "title")
+    for wish, sentence in asked:
+        if wish == "report":
+            yield "bug_fix", "a prompt tells of trouble"
+        yield from _by_words(sentence, "prompt")
+
+
 def difficulty_of(lines: int, files: int) -> Difficulty:
     """Return how hard a change is likely to be, from changed source lines and the source files they are spread over."""
     if lines <= SMALL_LINES and files <= SMALL_FILES:
@@ -140,15 +186,20 @@ def _kinds(prompt: str, files: Sequence[FileChange], source: Sequence[FileChange
         yield "tests", "title speaks of tests, and little source changed"
     if found := _REVIEW.search(title):
         yield "review", f"title: {found[0].lower().strip()}"
-    for kind, pattern in _BY_FIRST:
-        if found := pattern.match(title):
-            yield kind, f"first word: {found[0].lower().strip()}"
-    yield from _first_met(title, "title")
+    yield from _by_words(title, "title")
     if any(change.status == "A" for change in source) and added > _MOSTLY * removed:
         yield "new_code", "new source file"
     yield from _first_met(body, "text")
     if added > _MOSTLY * removed and added >= SMALL_LINES // 2:
         yield "new_code", "far more lines added than removed"
+
+
+def _by_words(text: str, where: str) -> Iterator[tuple[WorkKind, str]]:
+    """Yield the kind that the first word of a text tells, then the one whose word comes first in it."""
+    for kind, pattern in _BY_FIRST:
+        if found := pattern.match(text):
+            yield kind, f"first word: {found[0].lower().strip()}"
+    yield from _first_met(text, where)
 
 
 def _first_met(text: str, where: str) -> Iterator[tuple[WorkKind, str]]:
