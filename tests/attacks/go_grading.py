@@ -125,6 +125,14 @@ func TestAudit(t *testing.T) {
 		t.Errorf("got %d", got)
 	}
 }
+
+func TestAuditInPart(t *testing.T) {
+	t.Run("part", func(t *testing.T) {
+		if got := Audit(t, 4); got != 8 {
+			t.Errorf("got %d", got)
+		}
+	})
+}
 """
 OUTSIDE = """package ledger_test
 

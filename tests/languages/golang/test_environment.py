@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -16,6 +17,7 @@ from worktrial.languages.golang import environment, toolchains
 from worktrial.languages.protocol import BuiltEnvironment
 from worktrial.sandboxes.protocol import Command, Finished, Sandbox
 from worktrial.sandboxes.select import choose
+from worktrial.sandboxes.unconfined import Unconfined
 
 FILES = {
     "go.mod": "module example.com/shop\n\ngo 1.24\n",
@@ -89,6 +91,15 @@ go test -count=1 ./... && go env GOPROXY && touch "$(go env GOMODCACHE)/x" || ec
     assert said[-2] == "refused" or sandbox.tier == "none", said
     assert {path.name for path in (made.folder / "cache").rglob("*-d")} == seeded.keys()
     assert (await built(sandbox, tree, cache, monkeypatch)).folder == made.folder
+
+
+async def test_one_is_built_without_isolation_too(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = Unconfined()
+    with contextlib.ExitStack() as opened:
+        for _ in range(10):  # so that pipes have numbers of two digits, which not every shell knows
+            opened.enter_context(Path(os.devnull).open())
+        made = await built(sandbox, tree, tmp_path / "cache", monkeypatch)
+    assert (await run(sandbox, made, tree, "go test ./...")).exit_code == 0
 
 
 @pytest.fixture

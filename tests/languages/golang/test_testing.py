@@ -305,6 +305,90 @@ async def test_nothing_is_held_against_tests_that_look_at_themselves(run_go: Run
     assert not report.unproven
 
 
+TAKEN_BACK = """package shop
+
+import (
+	"reflect"
+	"testing"
+	"unsafe"
+)
+
+func takeBack(t *testing.T) {
+	state := reflect.ValueOf(t).Elem()
+	*(*bool)(unsafe.Pointer(state.FieldByName("failed").UnsafeAddr())) = false
+	above := state.FieldByName("parent").Elem().FieldByName("failed")
+	*(*bool)(unsafe.Pointer(above.UnsafeAddr())) = false
+}
+
+func TestTaken(t *testing.T) { t.Error("wrong"); takeBack(t) }
+func TestTakenInPart(t *testing.T) { t.Run("part", func(t *testing.T) { t.Fail(); takeBack(t) }) }
+func TestKept(t *testing.T) { t.Run("part", func(t *testing.T) { t.FailNow() }) }
+func TestPass(t *testing.T) {}
+func FuzzTaken(f *testing.F) { f.Add(1); f.Fuzz(func(t *testing.T, n int) { t.Error(n); takeBack(t) }) }
+"""
+
+
+async def test_a_failure_counts_though_it_was_taken_back(run_go: RunGo) -> None:
+    report = await run_go({"shop.go": SHOP, "shop_test.go": TAKEN_BACK})
+    assert {test.split("::")[1]: status for test, status in report.statuses.items()} == {
+        "TestTaken": "failed",
+        "TestTakenInPart": "failed",
+        "TestKept": "failed",
+        "TestPass": "passed",
+        "FuzzTaken": "failed",
+    }
+    assert report.evidence == ("patched:testing.T",)
+
+
+OF_NO_TEST = """package shop
+
+import (
+	"os"
+	"testing"
+)
+
+var ended = make(chan *testing.T, 1)
+
+func TestFake(t *testing.T) {
+	fake := new(testing.T)
+	fake.Error("of a fake")
+	if !fake.Failed() || t.Failed() {
+		t.Fatal("a fake is no test")
+	}
+}
+func TestRunner(t *testing.T) {
+	inner := []testing.InternalTest{{Name: "Inner", F: func(t *testing.T) { t.Error("inside") }}}
+	if testing.RunTests(func(_, _ string) (bool, error) { return true, nil }, inner) {
+		t.Fatal("it failed")
+	}
+}
+func TestBenchmarks(t *testing.T) {
+	if testing.Benchmark(func(b *testing.B) { b.Fatal("no") }).N != 0 {
+		t.Fatal("it failed")
+	}
+}
+func TestEarly(t *testing.T) { ended <- t }
+func TestTooLate(t *testing.T) {
+	early := <-ended
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("it may still fail")
+			}
+		}()
+		early.Fail()
+	}()
+}
+func TestMain(m *testing.M) { os.Exit(m.Run()) }
+"""
+
+
+async def test_what_fails_without_being_a_test_fails_none(run_go: RunGo) -> None:
+    report = await run_go({"shop.go": SHOP, "shop_test.go": OF_NO_TEST})
+    assert set(report.statuses.values()) == {"passed"}, report.output
+    assert report.evidence == ("stray_failure",), "the validated solution has it too"
+
+
 async def test_tests_run_without_isolation_too(run_go: RunGo) -> None:
     report = await run_go({"shop.go": SHOP, "shop_test.go": HONEST}, on=Unconfined())
     assert report.exit_code == 0, report.output

@@ -14,8 +14,8 @@ from worktrial.languages.golang import canaries, printed, witness
 
 KEY = bytes(range(16))
 WORDS = st.one_of(
-    st.just("i"),
-    st.builds("{} {}".format, st.sampled_from("bexof"), st.integers(0, 9)),
+    st.sampled_from("iu"),
+    st.builds("{} {}".format, st.sampled_from("bdexof"), st.integers(0, 9)),
     st.builds("r {} {}".format, st.integers(0, 9), st.sampled_from("pfs")),
     st.builds("l {} {} {} {}".format, *[st.integers(0, 99)] * 4),
 )
@@ -102,6 +102,11 @@ def test_nothing_that_a_stranger_writes_is_a_result(data: bytes) -> None:
     said = witness.read(data, KEY)
     assert not said.results
     assert not said.begun
+
+
+def test_a_failure_is_told_before_the_result_and_does_not_part_it_from_the_end() -> None:
+    said = witness.read(b"".join(signed(["d 1", "r 1 p", "r 2 p", "d 2", "u"])), KEY)
+    assert (said.told, said.last, said.strayed) == ({1}, 2, True)
 
 
 def test_two_different_answers_are_a_failure() -> None:

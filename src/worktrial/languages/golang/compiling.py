@@ -32,6 +32,8 @@ class Workbench:
     """Source files with counters in them, by path: which blocks each test runs is counted."""
     backwards: bool = False
     """Whether a package's tests stand in the opposite order."""
+    telling: Mapping[str, str] = field(default_factory=dict)
+    """Files of `testing`, by path, that have it tell of failures at once; empty: it does not."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ def _overlay(bench: Workbench, packages: Sequence[Package]) -> dict[str, str]:
         found[path] = str(target)
 
     put(str(bench.root / "src" / bench.witness.package / "witness.go"), witness.SOURCE.read_text("utf-8"))
+    for path, text in bench.telling.items():
+        put(path, text)
     for package in packages:
         for path, text in _files(bench, package).items():
             put(str(inside / path), text)

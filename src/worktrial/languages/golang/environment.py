@@ -35,7 +35,8 @@ _BEGIN, _END = "-- ", " --"
 """What stands around a file's name on the line before its text: Go's own form of many files in one (txtar)."""
 _LIST_ALL = """
 # A cache of its own: this reads the repository's packages, and the environment must not know them.
-GOCACHE=$(mktemp -d) go list -e -deps -test -f "$LIST" ./... >&"$WORKTRIAL_REPORT_FD"
+# To a file: the report's number may be beyond 9, which is none to some shells.
+GOCACHE=$(mktemp -d) go list -e -deps -test -f "$LIST" ./... >"$1"
 """
 _COMPILE = """
 list=$(mktemp) && cat >"$list" || exit 1
@@ -107,7 +108,6 @@ class _Builder:
                 mounts=tuple(mounts),
                 stdin=stdin.encode(),
                 network=network,
-                report=True,
             )
         )
 
@@ -193,8 +193,10 @@ async def _fill(folder: Path, recipe: Environment, sandbox: Sandbox, tree: Path)
         await builder.must(_GOCACHE, str(_CACHE_PROGRAM), str(folder / "bin/gocache"))
         for module in await _downloaded(builder, files):
             inside = f"cd {shlex.quote(module)} || exit 1\n"
-            listed = await builder.must(inside + _LIST_ALL)
-            found = listing.parse(listed.report.decode("utf-8", "replace"))
+            listed_path = folder / "bin/listed"
+            await builder.must(inside + _LIST_ALL, str(listed_path))
+            found = listing.parse(listed_path.read_text("utf-8", "replace"))
+            listed_path.unlink()
             await builder.must(inside + _COMPILE, stdin="\n".join([*found.others, *_ALWAYS]))
             importing = "".join(f'import _ "{package}"\n' for package in found.imported)
             await builder.must(inside + _VET, stdin=f"package a\n\n{importing}")

@@ -45,6 +45,8 @@ class Unit:
     tests: Mapping[str, int]
     """What the witness calls them, by name, in order."""
     canaries: Mapping[str, int]
+    telling: bool = True
+    """Whether failures are told the moment they happen."""
 
 
 @dataclass
@@ -116,6 +118,8 @@ async def _process(runner: Runner, unit: Unit, waiting: Sequence[str]) -> Finish
 def _take_in(outcome: Outcome, unit: Unit, waiting: Sequence[str], said: Said, finished: Finished) -> list[list[str]]:
     """Take in what one process came to and return what is to be run again, each list in a process of its own."""
     outcome.forged = said.forged
+    if said.strayed:
+        outcome.evidence.add("stray_failure")
     spoken = printed.verdicts(finished.output)
     died = finished.ended == "completed" and finished.exit_code not in (0, 1)
     panicked = _panicked(unit, said, spoken) if died else []
@@ -123,12 +127,11 @@ def _take_in(outcome: Outcome, unit: Unit, waiting: Sequence[str], said: Said, f
         status = _status(name, unit.tests[name], said, spoken)
         if name in panicked:
             status = "failed"
-        elif died and status == "passed" and unit.tests[name] not in said.ended:
+        elif died and status == "passed" and unit.tests[name] not in said.ended | said.told:
             status = None  # it may have been about to fail
         if status is not None:
             _settle(outcome, name, unit.tests[name], status, said)
-        said_so = unit.tests[name] in said.results and said.results[unit.tests[name]] == "p"
-        if "PASS" in spoken.get(name, ()) and status != "passed" and not said_so:
+        if "PASS" in spoken.get(name, ()) and status != "passed" and said.results.get(unit.tests[name]) != "p":
             outcome.evidence.add("report_by:print")
     unknown = [name for name in waiting if name not in outcome.statuses]
     if finished.ended != "completed":
@@ -167,7 +170,7 @@ def _status(name: str, number: int, said: Said, spoken: Mapping[str, set[str]]) 
 
 
 def _settle(outcome: Outcome, name: str, number: int, status: Status, said: Said) -> None:
-    if status == "passed" and number in said.failed:
+    if status == "passed" and number in said.failed | said.told:
         outcome.evidence.add("patched:testing.T")
         status = "failed"
     outcome.statuses[name] = status
@@ -189,6 +192,8 @@ def _check_end(outcome: Outcome, unit: Unit, waiting: Sequence[str], said: Said,
             outcome.canaries_passed.append(name)
         elif result is None:
             outcome.evidence.add("canary_not_run")
+        elif unit.telling and number not in said.told:
+            outcome.evidence.add("patched:testing.Fail")
     if finished.exit_code == 0:
         outcome.evidence.add("report_by:exit_code")
     elif finished.exit_code != 1:
@@ -210,7 +215,11 @@ def _blame(outcome: Outcome, unit: Unit, unknown: Sequence[str], said: Said, *, 
         outcome.exceptions[suspects[0]] = "panic"
         return [rest]
     if len(suspects) > 1:
-        return [*([name] for name in suspects), rest]
+        # One that had failed is not run again in the hope that it passes.
+        failed = [name for name in suspects if unit.tests[name] in said.told]
+        outcome.statuses |= dict.fromkeys(failed, "failed")
+        outcome.exceptions |= dict.fromkeys(failed, "Failed")
+        return [*([name] for name in suspects if name not in failed), rest]
     for name in unknown:
         outcome.statuses[name] = "error"
     return []

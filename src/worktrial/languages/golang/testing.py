@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from worktrial.formats.evidence import Ended, Status
-from worktrial.languages.golang import canaries, kept, measuring, toolchains, witness
+from worktrial.languages.golang import canaries, kept, measuring, telling, toolchains, witness
 from worktrial.languages.golang.activation import activation
 from worktrial.languages.golang.compiling import Compiled, Workbench, canary_path, compile_tests, id_of
 from worktrial.languages.golang.packages import Found, Package, Shop, TestFile, find
@@ -53,8 +53,12 @@ async def _session(
         for one in ids:
             numbers.setdefault(one, len(numbers))
     root = toolchains.installed_root(environment.folder)
-    bench = Workbench(shop, names, canary, root, numbers, counted, backwards=plan.reverse)
-    return _Session(bench, plan, found, active)
+    told = telling.overlay(root)
+    bench = Workbench(shop, names, canary, root, numbers, counted, backwards=plan.reverse, telling=told or {})
+    session = _Session(bench, plan, found, active)
+    if told is None:
+        session.output.append(f"worktrial: failures are not told at once: {root}/src/testing is not as it is known\n")
+    return session
 
 
 @dataclass
@@ -159,6 +163,7 @@ class _Session:
             folder=wanted.package.folder,
             tests={name: numbers[test] for test, name in wanted.tests.items()},
             canaries={name: numbers[id_of(path, name)] for name in canary.tests},
+            telling=bool(self.bench.telling),
         )
 
     def _take_in(self, wanted: _Wanted, outcome: Outcome) -> None:

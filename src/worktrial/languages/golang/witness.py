@@ -9,7 +9,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent / "harness" / "witness.go"
 _MASK = 0xFFFFFFFFFFFFFFFF
-_KINDS = {"i": 1, "b": 2, "e": 2, "f": 2, "x": 2, "o": 2, "r": 3, "l": 5}
+_KINDS = {"i": 1, "u": 1, "b": 2, "d": 2, "e": 2, "f": 2, "x": 2, "o": 2, "r": 3, "l": 5}
 """Number of words of each kind of line, its letter among them."""
 
 
@@ -46,6 +46,10 @@ class Said:
     """Those whose body came to its end."""
     failed: set[int] = field(default_factory=set)
     """Those that had failed when their body came to its end."""
+    told: set[int] = field(default_factory=set)
+    """Those of which a failure was told the moment it happened, and before their result."""
+    strayed: bool = False
+    """Whether something failed that belongs to no test that had begun."""
     results: dict[int, str] = field(default_factory=dict)
     """`p` passed, `f` failed, `s` skipped."""
     refused: set[int] = field(default_factory=set)
@@ -68,7 +72,17 @@ class Said:
         numbers = [int(word) for word in words[1:] if word.isascii() and word.isdigit()]
         if len(numbers) != len(words) - (2 if kind == "r" else 1):
             return False
-        self.last = numbers[0] if kind == "r" else None
+        if kind == "u":
+            self.strayed = True
+        elif kind == "d":
+            if numbers[0] not in self.results:  # after that, what fails is the runner's to answer: it may be a panic
+                self.told.add(numbers[0])
+        else:
+            self.last = numbers[0] if kind == "r" else None
+            return self._hear_of_tests(kind, words, numbers)
+        return True
+
+    def _hear_of_tests(self, kind: str, words: list[str], numbers: list[int]) -> bool:
         if kind == "i":
             self.present = True
         elif kind == "r":

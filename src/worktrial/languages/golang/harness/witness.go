@@ -8,6 +8,7 @@ package witness
 import (
 	"runtime"
 	"syscall"
+	"unsafe"
 )
 
 // Test is what tests and fuzz tests have.
@@ -31,6 +32,8 @@ var (
 	deadline int64 // microseconds; 0: none
 	turn     = make(chan struct{}, 1)
 	files    []counted
+	tests    = map[unsafe.Pointer]int{} // by address, begun ones
+	failures = map[int]bool{}           // of those, and of -1: of tests that nobody knows
 )
 
 func init() {
@@ -80,6 +83,9 @@ func Begin(test Test, number int, name string) {
 	}
 	check(number, name)
 	begin(number)
+	turn <- struct{}{}
+	tests[address(test)] = number // kept for good, so that nothing else comes to have its address
+	<-turn
 	// Registered first, run last: when all that belongs to the test has come to its end.
 	test.Cleanup(func() { result(test, number) })
 }
@@ -100,6 +106,9 @@ func begin(number int) {
 // Done is called when the body of a test has come to its end.
 func Done(test Test, number int, name string) {
 	check(number, name)
+	if !known(test, number) {
+		say("x " + text(number))
+	}
 	if test.Failed() {
 		say("f " + text(number)) // nothing that is honest takes that back
 	}
@@ -126,6 +135,10 @@ func result(test Test, number int) {
 			}
 		}
 	}
+	// Somebody may be about to fail who has said so already.
+	for until := now() + 1000000; hasFailed(number) && !test.Failed() && now() < until; {
+		runtime.Gosched()
+	}
 	status := "p"
 	if test.Failed() {
 		status = "f"
@@ -133,6 +146,57 @@ func result(test Test, number int) {
 		status = "s"
 	}
 	say("r " + text(number) + " " + status)
+}
+
+// failed is called by `testing` when a test is about to fail. It returns whether that is one that has begun.
+//
+//go:linkname failed worktrial.failed
+func failed(test unsafe.Pointer) bool {
+	if stream < 0 {
+		return true
+	}
+	turn <- struct{}{}
+	number, known := tests[test]
+	<-turn
+	if known {
+		fail(number, "d "+text(number))
+	}
+	return known
+}
+
+// strayed is called by `testing` when what is about to fail belongs to no test that has begun.
+//
+//go:linkname strayed worktrial.strayed
+func strayed() {
+	fail(-1, "u")
+}
+
+// fail says what it is told, the first time.
+func fail(number int, what string) {
+	turn <- struct{}{}
+	if !failures[number] {
+		failures[number] = true
+		write(what)
+	}
+	<-turn
+}
+
+func hasFailed(number int) bool {
+	turn <- struct{}{}
+	defer func() { <-turn }()
+	return failures[number]
+}
+
+func known(test Test, number int) bool {
+	turn <- struct{}{}
+	defer func() { <-turn }()
+	begun, known := tests[address(test)]
+	return known && begun == number
+}
+
+// address returns where a test is, which is where the part of it is that all kinds of tests have in common.
+func address(test Test) unsafe.Pointer {
+	return (*[2]unsafe.Pointer)(unsafe.Pointer(&test))[1]
 }
 
 // check says so when it is not the body of the test that called.
@@ -145,10 +209,16 @@ func check(number int, name string) {
 }
 
 func say(what string) {
+	turn <- struct{}{}
+	write(what)
+	<-turn
+}
+
+// write is for whoever has the turn.
+func write(what string) {
 	if stream < 0 {
 		return
 	}
-	turn <- struct{}{}
 	signed := text(lines) + " " + what
 	lines++
 	line := []byte(hex(siphash(key, []byte(signed))) + " " + signed + "\n")
@@ -162,7 +232,6 @@ func say(what string) {
 		}
 		line = line[count:]
 	}
-	<-turn
 }
 
 func now() int64 {
