@@ -13,8 +13,8 @@ from typing import Literal
 from worktrial.mine.wishes import own_words, wishing
 
 Before = Literal["nothing", "lost", "given"]
-"""What was said in a session before a prompt: nothing, or something that whoever gets it is not told, or is told"
-" too."""
+"""What was said in a session before a prompt: nothing, or something that whoever gets the prompt is not told ("lost"),
+or is told too ("given")."""
 
 _LOOKED_AT = 6000
 """Characters of a prompt's own words that are looked at."""
