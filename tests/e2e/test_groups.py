@@ -26,7 +26,9 @@ def test_tests_of_a_group_are_done_by_one_worker(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TESTS)
     (tmp_path / "workers").mkdir()
     begin = f"import sys; sys.path.append({str(ROOT)!r}); import pytest; sys.exit(pytest.console_main())"
-    options = ["-p", "tests.e2e.groups", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadgroup"]
+    # With a temporary folder of its own: in the usual place it would also sweep up what earlier sessions left there.
+    options = ["-p", "tests.e2e.groups", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "base")]
+    options += ["-n", "2", "--dist", "loadgroup"]
     argv = [sys.executable, "-c", begin, *options, "test_it.py"]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
