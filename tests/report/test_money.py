@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,14 @@ def test_the_score_says_what_would_change_the_winner(tmp_path: Path) -> None:
     found = reckon(made, Configuration())
     assert found.scoring
     assert re.search(r"alpha wins; moving \d+ points of weight makes beta win", score_words(found.scoring))
+
+
+def test_the_score_lists_what_nobody_knows_as_a_sentence_does(run: RunDir) -> None:
+    found = reckon(run, Configuration())
+    assert found.scoring
+    scoring = replace(found.scoring, left_out=("cost_per_completed_usd", "cache_hit_rate", "api_reliability"))
+    said = "Unknown of all and left out: cost per completed task, cache hit rate and API reliability."
+    assert said in score_words(scoring)
 
 
 def test_asking_the_cheaper_agent_first_is_held_against_each_alone(run: RunDir) -> None:

@@ -12,7 +12,7 @@ from worktrial.analyse.cost import CostPerTask, Part, Ratio
 from worktrial.analyse.criteria import CRITERIA, CriterionName
 from worktrial.analyse.score import Scored, Scoring
 from worktrial.analyse.summary import TrialRow
-from worktrial.analyse.words import UNKNOWN, duration, money, percent
+from worktrial.analyse.words import UNKNOWN, duration, listing, money, percent
 from worktrial.report.charts import parts_bar
 from worktrial.report.figures import by_agent
 from worktrial.report.reckoning import Reckoning
@@ -176,17 +176,20 @@ def figure(criterion: CriterionName, value: float | None) -> str:
     return f"{value * 100:.1f}%" if criterion == "api_reliability" else percent(value)
 
 
+def _within(criterion: CriterionName) -> str:
+    """Return a criterion's name as it is written within a sentence."""
+    name = CRITERION_NAMES[criterion]
+    return name if name.startswith("API") else name[0].lower() + name[1:]
+
+
 def score_words(scoring: Scoring) -> str:
     """Return what the score says and how firm that is, in a sentence or two."""
     weights = ", ".join(
-        f"{CRITERION_NAMES[name].lower()} {weight * 100:.0f}"
-        for name, weight in zip(CRITERIA, scoring.weights, strict=True)
-        if weight
+        f"{_within(name)} {weight * 100:.0f}" for name, weight in zip(CRITERIA, scoring.weights, strict=True) if weight
     )
     said = [f"Weights: {weights}."]
     if scoring.left_out:
-        named = " and ".join(CRITERION_NAMES[name].lower() for name in scoring.left_out)
-        said.append(f"Unknown of all and left out: {named}.")
+        said.append(f"Unknown of all and left out: {listing([_within(name) for name in scoring.left_out])}.")
     if scoring.winner is None:
         said.append("No winner: what is unknown decides, or no agent keeps the thresholds.")
     elif scoring.flip is None:
