@@ -129,16 +129,14 @@ def work_asked(prompts: Sequence[str], message: str, files: Sequence[FileChange]
     The message says what came of it, but some say little; the prompts say what it was for, but most of a session's are
     about other things: of these only sentences count that ask for a change or tell of trouble.
     """
+    work = work_of(message, files)
+    kind, rule = next(_kinds_asked(prompts, message, files), (work.kind, work.rule))
+    return work.model_copy(update={"kind": kind, "rule": rule})
+
+
+def _kinds_asked(prompts: Sequence[str], message: str, files: Sequence[FileChange]) -> Iterator[tuple[WorkKind, str]]:
+    """Yield what message and prompts say of the kind, the surest first."""
     source = [change for change in files if change.role == "source"]
-    asked = [pair for prompt in prompts for pair in asked_for(prompt)]
-    kind, rule = next(_kinds_asked(asked, message, files, source), None) or _kind(message, files, source)
-    return work_of(message, files).model_copy(update={"kind": kind, "rule": rule})
-
-
-def _kinds_asked(
-    asked: Sequence[tuple[str, str]], message: str, files: Sequence[FileChange], source: Sequence[FileChange]
-) -> Iterator[tuple[WorkKind, str]]:
-    """Yield what message and prompts say of the kind, the surest first. `asked`: wishes with their sentences."""
     title = message.strip().partition("\n")[0]
     added, removed = (sum(getattr(change, side) or 0 for change in source) for side in ("added", "removed"))
     if _REVIEWED.search(title):
@@ -153,7 +151,7 @@ def _kinds_asked(
         yield "refactoring", "far more lines removed than added"
     title = _SCOPE.sub("", title)
     yield from _by_words(title, "title")
-    for wish, sentence in asked:
+    for wish, sentence in (pair for prompt in prompts for pair in asked_for(prompt)):
         if wish == "report":
             yield "bug_fix", "a prompt tells of trouble"
         yield from _by_words(sentence, "prompt")
