@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from worktrial.analyse import words
 from worktrial.cli.output import print_funnel, print_json, talk
+from worktrial.cli.progress import command
 from worktrial.cli.session_logs import asked_of, read_wanted, wanted_logs
 from worktrial.errors import UsageError, WorktrialError
 from worktrial.languages import load, names
@@ -52,8 +52,7 @@ def find(given: Mapping[str, Any]) -> None:
         print_json({**(_figures(mined) if mined.telling else {}), **said})
     if not mined.candidates:
         _fail_empty(mined)
-    command = shlex.join(("worktrial", "validate", str(given["folder"])))
-    talk.print(f"Next: {command} --limit 20", markup=False, soft_wrap=True)
+    talk.print(f"Next: {command('validate', given['folder'])} --limit 20", markup=False, soft_wrap=True)
 
 
 def _figures(mined: Mined) -> dict[str, Any]:

@@ -88,6 +88,11 @@ def working(title: str, total: int, done: int = 0) -> Iterator[Work]:
         yield Work(bar, bar.add_task(title, total=total, completed=done, state=""))
 
 
+def command(*argv: object) -> str:
+    """Return a command line of worktrial's, to copy."""
+    return shlex.join(["worktrial", *map(str, argv)])
+
+
 def same_command() -> str:
     """Return the command line that was given, to show as the one that resumes."""
     program = Path(sys.argv[0]).name

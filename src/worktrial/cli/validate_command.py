@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from worktrial.analyse.words import duration
 from worktrial.cli.output import print_json, talk, warn_of
-from worktrial.cli.progress import same_command
+from worktrial.cli.progress import command, same_command
 from worktrial.cli.stability import print_relevance, print_stability
 from worktrial.cli.validation import Validation
 from worktrial.curate.bench import Settings
@@ -45,8 +44,7 @@ def prove(given: Mapping[str, Any]) -> int:
 
         relevance |= relevance_judged(suite, limit, given["judge_model"], given["config"])
     if summary.accepted:
-        command = shlex.join(("worktrial", "run", str(given["suite"])))
-        talk.print(f"Next: {command} --out DIR --dry-run", markup=False, soft_wrap=True)
+        talk.print(f"Next: {command('run', given['suite'])} --out DIR --dry-run", markup=False, soft_wrap=True)
     if given["as_json"]:
         funnel = {"funnel": summary.funnel, "candidates": summary.candidates, "accepted": summary.accepted}
         print_json({**funnel, **relevance, **flips})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Collection, Mapping
 
 from worktrial.cli.output import print_funnel, talk
-from worktrial.cli.progress import working
+from worktrial.cli.progress import command, working
 from worktrial.cli.retired import print_retired
 from worktrial.curate.bench import Settings
 from worktrial.curate.validate import PASSING, Summary, chosen, validate
@@ -98,7 +97,7 @@ class Validation:
         rows = [(reason, count, REASONS.get(reason, "")) for reason, count in summary.funnel.items()]
         print_funnel("Candidates", rows)
         if any(reason in PASSING for reason in summary.funnel):
-            again = shlex.join(("worktrial", "validate", str(self._suite.path), "--retry-infrastructure"))
+            again = command("validate", self._suite.path, "--retry-infrastructure")
             talk.print(f"Was it the network, or this machine? Then: {again}", markup=False, soft_wrap=True)
 
 
